@@ -1,0 +1,1 @@
+"""Each example is run by the tests."""

@@ -1,0 +1,1 @@
+"""Commands plugged into ``celery``: ``celery -A workers purista …``."""

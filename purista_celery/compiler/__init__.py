@@ -1,0 +1,1 @@
+"""Contracts in, a plain Celery app out."""

@@ -1,0 +1,1 @@
+"""What a service declares: frozen values that start nothing and know no broker."""

@@ -1,0 +1,1 @@
+"""Contracts that another team declared, read from what it exported."""

@@ -1,0 +1,1 @@
+"""What changed between two exports of definitions, and for whom it matters."""

@@ -1,0 +1,1 @@
+"""What is remembered: the state of every job, in Redis."""

@@ -1,0 +1,43 @@
+"""The ledger's transitions as Redis scripts, one Lua file each."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import redis
+from redis.commands.core import Script
+
+
+class Scripts:
+    """All scripts of the ledger, ready to be called; each Lua file says what it does."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.enqueue = _load(client, "enqueue")
+        self.claim = _load(client, "claim")
+        self.extend = _load(client, "extend")
+        self.complete = _load(client, "complete")
+        self.retry = _load(client, "retry")
+        self.release = _load(client, "release")
+        self.bury = _load(client, "bury")
+        self.park = _load(client, "park")
+        self.unpark = _load(client, "unpark")
+        self.cancel = _load(client, "cancel")
+        self.report = _load(client, "report")
+        self.due = _load(client, "due")
+        self.lost = _load(client, "lost")
+        self.expired = _load(client, "expired")
+        self.outbox = _load(client, "outbox")
+        self.redrive = _load(client, "redrive")
+        self.purge = _load(client, "purge")
+        self.turns = _load(client, "turns")
+
+
+def _load(client: redis.Redis, name: str) -> Script:
+    source = _read(name)
+    if source.startswith("-- With line."):
+        source = _read("line") + source
+    return client.register_script(source)
+
+
+def _read(name: str) -> str:
+    return files("purista_celery.ledger").joinpath("lua", f"{name}.lua").read_text("utf-8")

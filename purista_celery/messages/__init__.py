@@ -1,0 +1,1 @@
+"""What travels: the event envelope, the job message and the result payload."""

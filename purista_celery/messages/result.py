@@ -1,0 +1,48 @@
+"""The payload of a result event: PURISTA's ``QueueResultEventPayload``."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from purista_celery.messages.envelope import Trace
+
+OutputT = TypeVar("OutputT")
+ResultStatus = Literal["success", "failed", "cancelled", "dead-lettered", "progress"]
+
+#: Header that says why a job ended as it did.
+REASON_HEADER = "x-purista-dead-letter-reason"
+
+
+class JobResult(Trace, Generic[OutputT]):
+    """How a job ended."""
+
+    job_id: str
+    queue_name: str
+    status: ResultStatus
+    attempt: int
+    #: The handler's output, for ``success``.
+    payload: OutputT = Field(default=None)  # type: ignore[assignment]
+    headers: dict[str, str] | None = None
+    run_id: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the job failed or was cancelled."""
+        return (self.headers or {}).get(REASON_HEADER)
+
+
+def result_type(output: Any) -> Any:
+    """Return ``JobResult[output]``."""
+    return JobResult[output]
+
+
+def event_id(job_id: str, status: ResultStatus) -> str:
+    """Return the deterministic id of a result event; a consumer drops repeats by it."""
+    return f"{job_id}:{status}"
+
+
+def job_id_of(result_event_id: str) -> str:
+    """Return the id of the job that a result event is of."""
+    return result_event_id.rpartition(":")[0]

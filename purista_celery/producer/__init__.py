@@ -1,0 +1,1 @@
+"""What any process does to hand work over: emit an event, enqueue a job."""

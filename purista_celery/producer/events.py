@@ -1,0 +1,197 @@
+"""Publishing events: one Kombu message per event, as the app's bridge has it."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from amqp.exceptions import AMQPError
+from kombu.entity import Queue
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from purista_celery.errors import BrokerUnavailable, EventUnroutable
+from purista_celery.messages.envelope import AnyEvent, EventMessage, ScheduleTrigger, Sender, Trace
+from purista_celery.producer import routes, tracing
+from purista_celery.producer.bridge import EventBridge
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from kombu.messaging import Producer
+
+log = logging.getLogger(__name__)
+
+#: What an unreachable broker raises, through any of our transports.
+BROKER_ERRORS = (KombuError, RedisError, AMQPError, OSError)
+
+#: Bounded, so that an emitter is told within seconds that the broker is away.
+RETRY_POLICY = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1}
+#: Seconds to wait for RabbitMQ's confirm. One that never comes (a queue that lost its leader in a
+#: restart) would hold up its publisher for ever; to publish again is harmless.
+CONFIRM_WITHIN = 10.0
+
+
+def new_event(  # every field of the envelope that an emitter may choose
+    name: str,
+    payload: Any = None,
+    *,
+    sender: Sender,
+    trace: Trace | None = None,
+    event_id: str | None = None,
+    schedule: ScheduleTrigger | None = None,
+) -> AnyEvent:
+    """Return a fresh envelope around ``payload``, which must be JSON-able."""
+    trace = trace or Trace()
+    active = tracing.active() or (None, None)
+    return EventMessage[Any].create(
+        id=event_id or str(uuid.uuid4()),
+        timestamp=time.time_ns() // 1_000_000,
+        event_name=name,
+        sender=sender,
+        payload=payload,
+        schedule=schedule,
+        trace_id=trace.trace_id or active[0] or uuid.uuid4().hex,
+        correlation_id=trace.correlation_id,
+        tenant_id=trace.tenant_id,
+        principal_id=trace.principal_id,
+    )
+
+
+class EventPublisher:
+    """Publishes envelopes through an app's connection pool; safe to share between threads.
+
+    An event that nobody hears is published into the void, which is no error unless it is required
+    and its readers may be elsewhere, as the bridge knows. One that this process
+    knows a hearer of is accepted only when there is a queue that it went to.
+
+    Args:
+        inboxes: broker queues of the subscriptions that this process knows. They are declared with
+            the first event, so that an event which is older than the first worker waits for it.
+    """
+
+    def __init__(self, app: Celery, bridge: EventBridge, inboxes: Sequence[Queue] = ()) -> None:
+        self._app = app
+        self.bridge = bridge
+        self._inboxes = inboxes
+        self._declared = False
+        self._returned = routes.Returned()
+
+    @contextmanager
+    def lend(self) -> Iterator[Producer]:
+        """Lend a producer for many events, to one thread.
+
+        Raises:
+            BrokerUnavailable: there is no connection to be had.
+        """
+        try:
+            producer = self._app.producer_pool.acquire(block=True)
+        except BROKER_ERRORS as error:
+            raise BrokerUnavailable(
+                f"No connection to the broker: {type(error).__name__}. Check the broker."
+            ) from error
+        with producer:
+            yield producer
+
+    def publish(
+        self, event: AnyEvent, producer: Producer | None = None, *, required: bool = False
+    ) -> None:
+        """Publish ``event`` persistently.
+
+        Args:
+            required: whether it must reach somebody, as far as the bridge can tell.
+
+        Raises:
+            BrokerUnavailable: the broker did not take it.
+            EventUnroutable: it is required, and no queue takes it.
+        """
+        with tracing.hop(
+            "producer",
+            f"emit {event.event_name}",
+            trace_id=event.trace_id,
+            attributes={"messaging.destination.name": event.event_name},
+        ):
+            self._publish(event, producer, tracing.traceparent(), required=required)
+
+    def _publish(
+        self, event: AnyEvent, producer: Producer | None, parent: str | None, *, required: bool
+    ) -> None:
+        try:
+            with self._app.producer_or_acquire(producer) as lent:
+                self._deliver(lent, event, parent, required=required)
+        except BROKER_ERRORS as error:
+            raise BrokerUnavailable(
+                f"Event {event.event_name!r} ({event.id}) was not accepted: "
+                f"{type(error).__name__}. Check the broker and emit it again."
+            ) from error
+        self._declared = True
+
+    def _deliver(
+        self, producer: Producer, event: AnyEvent, parent: str | None, *, required: bool
+    ) -> None:
+        """Publish to all who hear it: an inbox that somebody has deleted is declared again."""
+        hearers = routes.hearers(self._inboxes, event.event_name)
+        self._returned.watch(producer)
+        if hearers:
+            _ensured(producer, lambda channel: _declare_unbound(channel, hearers))
+        self._send(producer, event, parent)
+        if not self._returned.take(event.id):
+            return
+        if not hearers and required and self.bridge.heard_elsewhere:
+            raise EventUnroutable(
+                f"Event {event.event_name!r} ({event.id}) is required, and no queue on exchange "
+                f"{self.bridge.exchange.name!r} takes it. Start a subscriber, or name no event for "
+                f"this outcome."
+            )
+        if not hearers:
+            log.debug("Nobody hears event %r (%s)", event.event_name, event.id)
+            return
+        log.warning(
+            "Event %r (%s) came back: its queues are gone and declared again",
+            event.event_name,
+            event.id,
+        )
+        _ensured(producer, lambda channel: routes.declare(channel, hearers))
+        self._send(producer, event, parent)
+        if self._returned.take(event.id):
+            raise BrokerUnavailable(
+                f"Event {event.event_name!r} ({event.id}) was not accepted: it came back, because "
+                f"{', '.join(inbox.name for inbox in hearers)} could not be bound. Check who "
+                f"deletes queues on the broker, and emit it again."
+            )
+
+    def _send(self, producer: Producer, event: AnyEvent, parent: str | None) -> None:
+        publication = self.bridge.publication(event)
+        trace = {"traceparent": parent} if parent else {}
+        producer.publish(
+            event.to_json(),
+            exchange=self.bridge.exchange,
+            routing_key=publication.routing_key,
+            # Kombu's Redis transport takes an exchange that this very connection has not
+            # declared for a direct one, and wildcard queues would get nothing.
+            declare=[self.bridge.exchange, *(() if self._declared else self._inboxes)],
+            content_type="application/json",
+            content_encoding="utf-8",
+            delivery_mode=2,
+            mandatory=True,
+            message_id=event.id,
+            timestamp=publication.timestamp,
+            type=event.message_type,
+            headers={**publication.headers, **trace},
+            retry=True,
+            retry_policy=RETRY_POLICY,
+            confirm_timeout=CONFIRM_WITHIN,
+        )
+
+
+def _ensured(producer: Producer, ask: Callable[[Any], None]) -> None:
+    """Do what ``ask`` does with the producer's channel, with the patience of a publish."""
+    connection: Any = producer.connection
+    connection.ensure(producer, lambda: ask(producer.channel), **RETRY_POLICY)()
+
+
+def _declare_unbound(channel: Any, inboxes: Sequence[Queue]) -> None:
+    routes.declare(channel, routes.unbound(channel, inboxes))

@@ -1,0 +1,54 @@
+"""Settling for somebody who can not: a dead child, a dead worker, a lease that ran out."""
+
+from __future__ import annotations
+
+import logging
+
+from purista_celery.ledger.decision import Bury, Cancel, Failure, Retry
+from purista_celery.messages.job import JobMessage
+from purista_celery.runtime.foreign import ForeignText
+from purista_celery.runtime.runtime import Runtime
+from purista_celery.runtime.settle import Held
+
+log = logging.getLogger(__name__)
+log.addFilter(ForeignText())
+
+
+def held_by(runtime: Runtime, message: JobMessage, fence: str) -> Held | None:
+    """Return the attempt that ``fence`` holds; None if it is settled or somebody else's."""
+    queue = runtime.wiring.queue(message.queue_name)
+    claim = runtime.ledger.held(queue.name, message.id)
+    if claim is None or claim.fence != fence:
+        return None
+    return Held.by(queue, message, claim)
+
+
+def abandon(
+    runtime: Runtime, held: Held, failure: Failure, dead_worker: str | None = None
+) -> Retry | Bury | Cancel | None:
+    """Settle a failed attempt for its holder, and publish the result events of a dead letter.
+
+    Args:
+        dead_worker: settle only if the lease has passed or this worker holds the job.
+
+    Returns:
+        What was decided; None if somebody else was faster.
+    """
+    settled = runtime.settler.fail(held, failure, if_abandoned_by=dead_worker)
+    if settled is None:
+        return None
+    decision, results = settled
+    log.warning(
+        "Job %s of %s, attempt %d of %d: %s; %s",
+        held.message.id,
+        held.queue.name,
+        held.attempt,
+        held.max_attempts,
+        failure.reason,
+        f"another attempt in {decision.delay.total_seconds():.1f} s"
+        if isinstance(decision, Retry)
+        else f"now ended ({decision.reason})",
+    )
+    if results is not None:
+        runtime.executor.publish(results)
+    return decision

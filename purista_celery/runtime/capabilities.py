@@ -1,0 +1,146 @@
+"""What the contracts need and the live broker and ledger do not give."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+
+from celery.worker.state import maybe_shutdown
+from kombu.exceptions import OperationalError
+
+from purista_celery.errors import CapabilityMissing, LedgerUnavailable
+from purista_celery.exports.facts import (
+    NOEVICTION,
+    OLDEST_REDIS,
+    BrokerFacts,
+    Facts,
+    Gap,
+    RedisFacts,
+    dotted,
+)
+from purista_celery.exports.needs import Need, needs_of
+from purista_celery.producer.wiring import JobQueue
+from purista_celery.runtime.inspection import broker_facts, ledger_facts, reachable
+from purista_celery.runtime.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two attempts to ask servers that are away.
+_ASK_EVERY = 1.0
+
+
+def check(runtime: Runtime) -> None:
+    """Warn of every gap; refuse to start where the settings or the contract are strict.
+
+    Raises:
+        CapabilityMissing: a strict contract needs what is not given.
+    """
+    strict = runtime.settings.strict
+    ledger, broker = _ask(runtime)
+    found = _all_gaps(runtime, ledger, broker)
+    for gap, _ in found:
+        log.warning("Capability missing: %s", gap)
+    if refused := [gap for gap, refuses in found if refuses or strict]:
+        raise CapabilityMissing("; ".join(str(gap) for gap in refused))
+
+
+def _ask(runtime: Runtime) -> tuple[RedisFacts, BrokerFacts]:
+    """Ask both, and wait for them: a worker that starts in an outage is needed after it."""
+    while True:
+        try:
+            return ledger_facts(runtime), broker_facts(runtime)
+        except (LedgerUnavailable, OperationalError) as error:
+            log.warning("The worker waits for its ledger and its broker: %s", error)
+            # A worker that is told to stop meanwhile does.
+            maybe_shutdown()
+            time.sleep(_ASK_EVERY)
+            maybe_shutdown()
+
+
+def inspect(runtime: Runtime) -> Facts:
+    """Ask broker and ledger; what does not answer is None, and that is no error."""
+    ledger, broker = reachable(runtime)
+    if ledger is None or broker is None:
+        return Facts(ledger=ledger, broker=broker)
+    gaps_found = tuple(gap for gap, _ in _all_gaps(runtime, ledger, broker))
+    return Facts(ledger=ledger, broker=broker, gaps=gaps_found)
+
+
+def ledger_gaps(ledger: RedisFacts) -> Iterator[Gap]:
+    """Return what keeps the ledger from remembering every job."""
+    if ledger.version < OLDEST_REDIS:
+        yield Gap("The ledger", "Redis 6.2 or newer", f"This is {dotted(ledger.version)}.")
+    if ledger.role != "master":
+        yield Gap(
+            "The ledger",
+            "a Redis that takes writes",
+            f"Its role is {ledger.role}; point PURISTA_LEDGER_URL at the primary.",
+        )
+    yield from _forgetting("The ledger", ledger)
+
+
+def broker_gaps(broker: BrokerFacts, ledger: RedisFacts) -> Iterator[Gap]:
+    """Return what keeps the broker from remembering every event, if it is not the ledger too."""
+    if broker.redis is not None and broker.redis.run_id != ledger.run_id:
+        yield from _forgetting("The broker", broker.redis)
+    for name, kind in broker.queue_types.items():
+        if kind == "different":
+            yield Gap(
+                f"Broker queue {name!r}",
+                "to be a quorum queue of ours",
+                "It exists with other properties. Delete it once it is empty, or take another "
+                "PURISTA_NAMESPACE.",
+            )
+
+
+def gaps(queue: JobQueue, ledger: RedisFacts, broker: BrokerFacts) -> Iterator[Gap]:
+    """Return what one queue needs beyond that."""
+    for gap, _ in _gaps(queue, ledger, broker):
+        yield gap
+
+
+def _all_gaps(runtime: Runtime, ledger: RedisFacts, broker: BrokerFacts) -> list[tuple[Gap, bool]]:
+    """Return each gap, and whether a worker is not to start with it."""
+    found = [(gap, False) for gap in (*ledger_gaps(ledger), *broker_gaps(broker, ledger))]
+    for queue in runtime.served:
+        found += _gaps(queue, ledger, broker)
+    return found
+
+
+def _gaps(queue: JobQueue, ledger: RedisFacts, broker: BrokerFacts) -> Iterator[tuple[Gap, bool]]:
+    for need in needs_of(queue.contract):
+        remedy = _remedy(need, ledger, broker)
+        if remedy is not None:
+            yield Gap(need.contract, need.text, remedy), need.strict
+
+
+def _remedy(need: Need, ledger: RedisFacts, broker: BrokerFacts) -> str | None:
+    """Return what to do about a need; None where it is met."""
+    name = f"{broker.product} {dotted(broker.version)}"
+    match need.kind:
+        case "idempotency" if not ledger.durable:
+            return " ".join(gap.remedy for gap in _forgetting("The ledger", ledger))
+        case "priorities" if not broker.has_priorities:
+            return f"Quorum queues of {name} have none; take 4.0."
+        case "consumer-timeout" if not broker.honours_consumer_timeout:
+            return (
+                f"{name} ignores x-consumer-timeout: upgrade to 3.12, or raise consumer_timeout in "
+                f"its configuration and drop strict."
+            )
+    return None
+
+
+def _forgetting(who: str, server: RedisFacts) -> Iterator[Gap]:
+    if server.eviction_policy != NOEVICTION:
+        yield Gap(
+            who,
+            "a Redis that forgets nothing",
+            f"Its maxmemory-policy is {server.eviction_policy}; set it to noeviction.",
+        )
+    if not server.append_only:
+        yield Gap(
+            who,
+            "a Redis that keeps its data over a restart",
+            "It has no append-only file that it can write; set appendonly to yes.",
+        )

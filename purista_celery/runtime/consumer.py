@@ -1,0 +1,159 @@
+"""Celery's consumer, with nothing discarded: set by the public ``worker_consumer`` setting."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar
+
+from celery.worker.consumer import Consumer as CeleryConsumer
+from vine import promise
+
+from purista_celery.errors import LedgerUnavailable
+from purista_celery.ledger.decision import Failure
+from purista_celery.producer.wiring import JobQueue
+from purista_celery.runtime.foreign import ForeignText
+from purista_celery.runtime.intake import (
+    MALFORMED,
+    NewerContract,
+    Unreadable,
+    identity,
+    keep,
+    prepare,
+    recognise,
+    source,
+)
+from purista_celery.runtime.runtime import Runtime, runtime_of
+from purista_celery.runtime.settle import Held
+
+log = logging.getLogger(__name__)
+log.addFilter(ForeignText())
+
+#: Seconds between two offers of a message whose task no worker here knows (yet).
+_UNKNOWN_PAUSE = 2.0
+#: Seconds until a message is parked again when the ledger did not answer.
+_LEDGER_PAUSE = 2.0
+
+
+class Consumer(CeleryConsumer):
+    """Runs what it knows, and keeps what it can not run as dead letters."""
+
+    class Blueprint(CeleryConsumer.Blueprint):
+        """Celery's, without native delayed delivery: delays are the ledger's."""
+
+        default_steps: ClassVar = [
+            step
+            for step in CeleryConsumer.Blueprint.default_steps
+            if not step.endswith(":DelayedDelivery")
+        ]
+
+    @property
+    def _runtime(self) -> Runtime:
+        return runtime_of(self.app)
+
+    #: The compiled app.
+    app: Any
+    #: Celery's event loop timer.
+    timer: Any
+
+    def create_task_handler(self, promise: Any = promise) -> Any:
+        """Return Celery's handler of messages, behind a look at each job's message."""
+        handle = super().create_task_handler(promise)
+
+        def on_message(message: Any) -> Any:
+            try:
+                self._look_at(message)
+                return handle(message)
+            except Unreadable as error:
+                return self._park(message, error.reason, error.message)
+            except NewerContract as error:
+                queue = self._runtime.wiring.queue(error.job.queue_name)
+                return self._wait_for(message, error.message, partial(self._bury, queue, error))
+            except MALFORMED as error:
+                return self._park(message, "undecodable", f"Celery can not take it: {error!r}")
+
+        return on_message
+
+    def _look_at(self, message: Any) -> None:
+        queue = self._runtime.by_broker_name(source(message))
+        task = message.headers.get("task") if isinstance(message.headers, Mapping) else None
+        if queue is None and isinstance(task, str):
+            # One of our tasks, called the way that other Celery tasks are.
+            queue = self._runtime.wiring.queues.get(task)
+        # What is in no queue of ours, or is of a task that nobody here knows, is Celery's to sort;
+        # it calls one of the methods below for what it would discard.
+        if queue is not None and (task in self.app.tasks or not isinstance(task, str)):
+            prepare(self._runtime, queue, message)
+        else:
+            recognise(message)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Offer a message of an unknown task again for a while, then keep it."""
+        del body, exc
+        error = f"No worker knows task {message.headers.get('task')!r}."
+        self._wait_for(message, error, partial(self._park, reason="unknown_task", error=error))
+
+    def _wait_for(self, message: Any, error: str, give_up: Callable[[Any], None]) -> None:
+        """Offer a message to other workers for a while, then give it up: a deploy may be on."""
+        grace = self._runtime.settings.unknown_task_grace
+        try:
+            age = self._runtime.ledger.first_seen(identity(message), grace + timedelta(hours=1))
+        except LedgerUnavailable:
+            age = timedelta(0)
+        if age >= grace:
+            give_up(message)
+            return
+        log.warning("%s It is offered again for %s more.", error, grace - age)
+        self.timer.call_after(_UNKNOWN_PAUSE, message.requeue)
+
+    def _bury(self, queue: JobQueue, newer: NewerContract, message: Any) -> None:
+        """Make a job that only newer workers can run a dead letter, which can be redriven."""
+        job = newer.job
+        waiting = Held(queue, job, "", 0, job.max_attempts, job.created_at)
+        failure = Failure("newer_contract", newer.message, fatal=True)
+        try:
+            # What the ledger does not know (any more) is kept as well.
+            self._runtime.ledger.enqueue(job)
+            settled = self._runtime.settler.fail(waiting, failure)
+        except LedgerUnavailable as error:
+            log.warning("Job %s waits for the ledger: %s", job.id, error)
+            self.timer.call_after(_LEDGER_PAUSE, self._bury, (queue, newer, message))
+            return
+        if settled is not None and settled[1] is not None:
+            log.error("Job %s of %s is a dead letter: %s", job.id, queue.name, newer.message)
+            self._runtime.executor.publish(settled[1])
+        message.ack_log_error(log, self.connection_errors)
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Keep a message that is not of Celery's protocol."""
+        del body
+        self._park(message, "undecodable", "It is no Celery message.")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Keep a message that Celery refuses to run."""
+        del body
+        self._park(message, "invalid_payload", str(exc))
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Keep a message whose body can not be read."""
+        self._park(message, "undecodable", str(exc))
+
+    def _park(self, message: Any, reason: str, error: str) -> None:
+        name = self._kept_in(source(message))
+        try:
+            keep(self._runtime, name, message, reason, error)
+        except LedgerUnavailable as unavailable:
+            log.warning("A message of %s waits for the ledger: %s", name, unavailable)
+            self.timer.call_after(_LEDGER_PAUSE, self._park, (message, reason, error))
+            return
+        log.error("A message of %s is now a dead letter (%s): %s", name, reason, error)
+        message.ack_log_error(log, self.connection_errors)
+
+    def _kept_in(self, name: str) -> str:
+        """Return whose dead letter a message is; a name that we consume from, whatever it says."""
+        queue = self._runtime.by_broker_name(name)
+        if queue is not None:
+            return queue.name
+        return name if name in self.app.amqp.queues else str(self.app.conf.task_default_queue)

@@ -1,0 +1,33 @@
+"""Fences: a name for one delivery of one message, made where the message arrives.
+
+The worker's main process and its pool child both know it, the ledger grants claims by it, and it
+says which worker holds a job. A redelivery gets another fence, so that a worker which was frozen
+past its lease holds nothing when it wakes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import uuid
+
+#: The message header that carries the fence from the main process to the child.
+HEADER = "purista_fence"
+
+
+class FenceMint:
+    """Makes the fences of one worker: ``<worker id>/<number>``."""
+
+    def __init__(self) -> None:
+        self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._numbers = itertools.count(1)
+
+    def next(self) -> str:
+        """Return a fence that no other delivery has."""
+        return f"{self.worker_id}/{next(self._numbers)}"
+
+
+def worker_of(fence: str) -> str:
+    """Return the id of the worker whose fence this is."""
+    return fence.rpartition("/")[0]

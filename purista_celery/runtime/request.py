@@ -1,0 +1,100 @@
+"""Celery's request, with an answer for what only the main process sees: the child is gone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from celery.exceptions import Terminated, WorkerLostError
+from celery.worker.request import Request
+
+from purista_celery.errors import InvalidMessage, LedgerUnavailable
+from purista_celery.ledger.decision import Failure
+from purista_celery.messages.job import JobMessage
+from purista_celery.runtime import fence
+from purista_celery.runtime.abandoned import abandon, held_by
+from purista_celery.runtime.foreign import ForeignText
+from purista_celery.runtime.runtime import runtime_of
+
+log = logging.getLogger(__name__)
+log.addFilter(ForeignText())
+
+#: Seconds between attempts to settle while the ledger is away.
+_SETTLE_EVERY = 1.0
+
+
+class JobRequest(Request):
+    """Settles in the ledger what a child that died, or was ended, could not settle itself."""
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
+        """Settle an attempt that outlived its hard time limit."""
+        if not soft:
+            self._settle(Failure("max_runtime_exceeded", f"Ended after {timeout} s."))
+        super().on_timeout(soft, timeout)
+
+    def on_failure(
+        self,
+        exc_info: Any,
+        send_failed_event: bool = True,  # noqa: FBT001 - Celery's signature
+        return_ok: bool = False,  # noqa: FBT001
+    ) -> Any:
+        """Settle an attempt whose process died."""
+        error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
+        if isinstance(error, WorkerLostError | Terminated | SystemExit | KeyboardInterrupt):
+            self._settle(Failure("worker_lost", f"The worker's pool process died: {error}"))
+        elif isinstance(error, MemoryError):
+            # Celery would end the whole worker for it, and the next one after that.
+            self._settle(Failure("MemoryError", str(error)))
+            self.acknowledge()
+            return None
+        return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def info(self, safe: bool = False) -> Any:  # noqa: FBT001 - Celery's signature
+        """Return what ``celery inspect`` and Flower show of it: of a sensitive job, what is masked.
+
+        Celery's would answer ``inspect active`` with all arguments as they are.
+        """
+        queue = runtime_of(self.app).wiring.queues.get(self.name)
+        return super().info(safe=safe or (queue is not None and queue.is_sensitive))
+
+    def _settle(self, failure: Failure) -> None:
+        try:
+            self._abandon(failure)
+        except InvalidMessage as error:
+            log.warning("Job %s lost its process and can not be settled: %s", self.id, error)
+        except LedgerUnavailable as error:
+            log.warning(
+                "Job %s lost its process and could not be settled yet (%s); trying again.",
+                self.id,
+                error,
+            )
+            # Its lease may be long, and Celery's event loop is not to wait for a ledger.
+            threading.Thread(target=self._settle_later, args=[failure], daemon=True).start()
+
+    def _settle_later(self, failure: Failure) -> None:
+        queue = runtime_of(self.app).wiring.queue(self.name)
+        until = time.monotonic() + queue.lifecycle.visibility_timeout.total_seconds()
+        while time.monotonic() < until:
+            time.sleep(_SETTLE_EVERY)
+            try:
+                self._abandon(failure)
+            except LedgerUnavailable:
+                continue
+            return
+        # The lease has run out; a custodian takes care of it.
+
+    def _abandon(self, failure: Failure) -> None:
+        held = self.message.headers.get(fence.HEADER)
+        if held is None:
+            return
+        runtime = runtime_of(self.app)
+        message = JobMessage.from_kwargs(self.message.payload[1])
+        attempt = held_by(runtime, message, held)
+        # None if the child got as far as settling it, or it was given back.
+        if attempt is not None:
+            abandon(runtime, attempt, failure)

@@ -1,0 +1,155 @@
+"""The router: takes events from the subscriptions' durable queues and makes a job of each.
+
+It acknowledges an event only after its job is stored. A thread of the worker's main process with a
+connection of its own, so that publishing does not hold up Celery's event loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from kombu.messaging import Consumer as KombuConsumer
+from kombu.mixins import ConsumerMixin
+
+from purista_celery.contracts.receipt import Enqueue
+from purista_celery.errors import InvalidMessage, LedgerUnavailable
+from purista_celery.messages.envelope import Trace
+from purista_celery.messages.wire import check_json
+from purista_celery.producer import routes, tracing
+from purista_celery.producer.wiring import JobQueue
+from purista_celery.runtime.foreign import ForeignText
+from purista_celery.runtime.intake import MALFORMED, keep
+from purista_celery.runtime.runtime import Runtime
+
+log = logging.getLogger(__name__)
+log.addFilter(ForeignText())
+
+#: Events that one router holds unacknowledged.
+PREFETCH = 20
+#: Seconds between two looks whether the inboxes are still bound.
+BINDINGS_EVERY = 5.0
+
+
+class Router(ConsumerMixin):
+    """Consumes all inboxes of the app; several workers share them."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._route, name="purista-router", daemon=True)
+        # Celery sets a heartbeat on its own consumer's connection only. Without one a connection
+        # that a network has forgotten stays open for ever, and brings nothing.
+        self.connection = runtime.app.connection_for_read(
+            heartbeat=runtime.app.conf.broker_heartbeat
+        )
+
+    def start(self) -> None:
+        """Start routing in a thread, if there is anything to route."""
+        if self._runtime.inboxes:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop taking events; what is not stored yet goes back to the broker."""
+        self._stopping.set()
+        self.should_stop = True
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def get_consumers(self, Consumer: Any, channel: Any) -> list[Any]:  # noqa: ARG002, N803
+        """Return one consumer for each inbox (called by Kombu after each connect)."""
+        self._channel = channel
+        self._bound_at = 0.0
+        return [
+            KombuConsumer(
+                channel,
+                queues=[inbox],
+                on_message=self._handler(self._runtime.wiring.queue(key)),
+                on_decode_error=self._on_decode_error(self._runtime.wiring.queue(key)),
+                prefetch_count=PREFETCH,
+                auto_declare=True,
+            )
+            for key, inbox in self._runtime.inboxes.items()
+        ]
+
+    def on_connection_error(self, exc: Exception, interval: float) -> None:
+        """Say that routing waits (called by Kombu before each reconnect)."""
+        log.warning("The router lost its broker (%s); trying again in %s s", exc, interval)
+
+    def on_iteration(self) -> None:
+        """Bind inboxes again whose bindings somebody has deleted (called by Kombu).
+
+        RabbitMQ ends the consumer of a deleted queue, which does the same at once.
+        """
+        if time.monotonic() - self._bound_at < BINDINGS_EVERY:
+            return
+        self._bound_at = time.monotonic()
+        inboxes = list(self._runtime.inboxes.values())
+        routes.declare(self._channel, routes.unbound(self._channel, inboxes))
+
+    def _route(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.run()
+            except Exception:
+                # Kombu reconnects by itself; what gets here is not a lost connection.
+                log.exception("The router failed; it starts anew")
+                self._stopping.wait(1)
+        self.connection.release()
+
+    def _handler(self, queue: JobQueue) -> Any:
+        def on_message(message: Any) -> None:
+            self._until_stored(message, partial(self._store, queue, message))
+
+        return on_message
+
+    def _on_decode_error(self, queue: JobQueue) -> Any:
+        def on_decode_error(message: Any, error: Exception) -> None:
+            self._until_stored(message, partial(self._park, queue, message, str(error)))
+
+        return on_decode_error
+
+    def _store(self, queue: JobQueue, message: Any) -> None:
+        try:
+            self._enqueue(queue, message)
+        except (InvalidMessage, *MALFORMED) as error:
+            self._park(queue, message, str(error))
+
+    def _enqueue(self, queue: JobQueue, message: Any) -> None:
+        bridge = self._runtime.publisher.bridge
+        if not bridge.hears(queue.heard, message.headers):
+            return
+        event = bridge.read(message.body)
+        check_json(event.payload)
+        parent_span_id = tracing.parent_of(message.headers.get("traceparent"))
+        trace = Trace(
+            trace_id=event.trace_id,
+            correlation_id=event.correlation_id or event.id,
+            tenant_id=event.tenant_id,
+            principal_id=event.principal_id,
+        )
+        # The event's id is the key: a redelivered or repeated event is the same job.
+        job: Enqueue[Any, Any] = Enqueue(event.to_wire(), idempotency_key=event.id)
+        self._runtime.producer.enqueue(queue, job, trace, parent_span_id)
+
+    def _park(self, queue: JobQueue, message: Any, error: str) -> None:
+        # Not to the exchange, where its routing key would take it to all who hear the event.
+        inbox = self._runtime.inboxes[queue.name].name
+        keep(self._runtime, queue.name, message, "undecodable", error, came_through=inbox)
+        log.error("An event for %s is no envelope and now a dead letter: %s", queue.name, error)
+
+    def _until_stored(self, message: Any, store: Callable[[], None]) -> None:
+        while not self._stopping.is_set():
+            try:
+                store()
+            except LedgerUnavailable as error:
+                log.warning("The router waits for the ledger: %s", error)
+                self._stopping.wait(0.5)
+            else:
+                message.ack()
+                return
+        message.requeue()

@@ -1,0 +1,76 @@
+"""The worker bootstep: starts and ends what a worker process does besides Celery's part."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import bootsteps, signals
+
+from purista_celery.runtime import capabilities, revoked
+from purista_celery.runtime.abort import Aborter
+from purista_celery.runtime.custodian import Custodian
+from purista_celery.runtime.heartbeat import Heartbeat
+from purista_celery.runtime.process import close_resources
+from purista_celery.runtime.router import Router
+from purista_celery.runtime.runtime import Runtime, runtime_of
+from purista_celery.runtime.shutdown import GracePeriod
+from purista_celery.transport import DeliveryLeases, Transport
+
+log = logging.getLogger(__name__)
+
+
+class RuntimeStep(bootsteps.StartStopStep):
+    """Heartbeat, custodian and router, from after the first forks until after the last job.
+
+    ``worker_shutting_down`` is when somebody asks for the end, and when grace periods begin;
+    ``stop`` is when draining begins, which may wait for the broker before; ``worker_shutdown`` is
+    when the last job has ended, so leases are renewed until then.
+    """
+
+    name = "purista"
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        super().__init__(worker, **kwargs)
+        self._runtime: Runtime = runtime_of(worker.app)
+        self._custodian = Custodian(self._runtime)
+        self._router = Router(self._runtime)
+        self._heartbeat: Heartbeat | None = None
+        self._grace = GracePeriod(self._runtime)
+        signals.worker_shutting_down.connect(self._on_shutting_down, weak=False)
+        # Of this worker alone: a test may run several in one process, one after the other.
+        signals.worker_shutdown.connect(self._on_shutdown, sender=worker, weak=False)
+        revoked.watch()
+        if any(queue.is_sensitive for queue in self._runtime.served):
+            # At level DEBUG, Celery's pool logs the bodies of messages.
+            logging.getLogger("celery.pool").setLevel(logging.INFO)
+
+    def start(self, parent: Any) -> None:
+        """Start the threads (called by Celery)."""
+        del parent
+        capabilities.check(self._runtime)
+        renew = None
+        with self._runtime.app.connection_for_write() as connection:
+            if isinstance(connection.transport, Transport):
+                renew = DeliveryLeases.of(connection).extend
+        self._heartbeat = Heartbeat(self._runtime, renew, Aborter(self._runtime).on_verdict)
+        self._heartbeat.start()
+        self._custodian.start()
+        self._router.start()
+
+    def stop(self, parent: Any) -> None:
+        """Take no more events (called by Celery)."""
+        del parent
+        self._grace.begin()  # A remote ``shutdown`` sends no signal.
+        self._router.stop()
+
+    def _on_shutting_down(self, **_: Any) -> None:
+        self._grace.begin()
+
+    def _on_shutdown(self, **_: Any) -> None:
+        self._grace.stop()
+        self._custodian.stop()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        close_resources(self._runtime.app)

@@ -1,0 +1,269 @@
+"""Hosting one scheduler group: lead it, keep it equal to the manifest, publish what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import redis
+from celery.utils.log import get_logger
+
+from purista_celery.errors import (
+    BeatConflict,
+    BrokerUnavailable,
+    InvalidMessage,
+    LedgerUnavailable,
+    NotLeading,
+    PublishFailed,
+    PuristaError,
+)
+from purista_celery.schedules.deployment import Deployment
+from purista_celery.schedules.due import due, missed
+from purista_celery.schedules.group import Group
+from purista_celery.schedules.leadership import Leadership, Term
+from purista_celery.schedules.occurrences import jitter, to_milliseconds
+from purista_celery.schedules.outlet import Outlet
+from purista_celery.schedules.scripts import Scripts
+from purista_celery.schedules.silence import Silence, Wakefulness, silence
+from purista_celery.schedules.store import BATCH, Park, Step, Store, Stored, Tracked, batches
+from purista_celery.schedules.sync import changes
+
+logger = get_logger("celery.beat")
+
+#: Intervals for which a leader that can not publish leaves the lead to others.
+ASIDE = 3
+#: Occurrences of one schedule in one tick; the rest waits, so that no schedule starves others.
+MAX_PER_TICK = 50
+
+
+def utc_now() -> datetime:
+    """Return the time in UTC, as fine as it travels."""
+    return to_milliseconds(datetime.now(UTC))
+
+
+class GroupHost:
+    """One group in this process. Any number of processes may host it; one of them leads.
+
+    Args:
+        interval: the longest that this process sleeps between two ticks.
+        lock_length: for how long the lock of a leader that has died keeps others out.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        client: redis.Redis,
+        outlet: Outlet,
+        *,
+        interval: timedelta,
+        lock_length: timedelta,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        scripts = Scripts(client)
+        self.group = group
+        #: A pause between two looks up to here is no silence; PURISTA's twice the poll interval.
+        self._patience = 2 * interval
+        self.leadership = Leadership(scripts, group.keys, lock_length, self._patience)
+        self._store = Store(client, scripts, group.keys, self.leadership.token)
+        self._outlet = outlet
+        self._interval = interval
+        self._clock = clock
+        self._started_at = clock()
+        self._awake = Wakefulness(self._started_at, self._patience)
+        self._term: Term | None = None
+        self._silence: Silence | None = None
+        self._evaluated: datetime | None = None
+        self._aside_until = self._started_at
+        self._synced = False
+        #: Was published, and is written down with what is written next.
+        self._owed: Step | None = None
+        #: By how much the occurrence that is or was last published is late.
+        self.lag = timedelta(0)
+
+    def tick(self) -> float:
+        """Do what is to be done now, and return after how many seconds to come again.
+
+        Raises:
+            redis.RedisError: the store is away.
+            BrokerUnavailable: the broker is away; nothing was skipped.
+            LedgerUnavailable: the ledger is away; nothing was skipped.
+            NotLeading: another beat took over.
+            BeatConflict: the group belongs to another application.
+        """
+        now = self._clock()
+        awake_since = self._awake.since(now)
+        try:
+            if now < self._aside_until:
+                return self._interval.total_seconds()
+            term = self.leadership.hold(now, self._evaluated, awake_since)
+            if term is None:
+                self._refuse_conflict()
+                return self._interval.total_seconds()
+            if term is not self._term:
+                self._take_over(term, now)
+            self._fire(now)
+            self._report_lag()
+            return self._until_next_look()
+        except BeatConflict:
+            self.release()
+            raise
+        except BrokerUnavailable:
+            self._step_aside()
+            raise
+        except (redis.RedisError, NotLeading):
+            self.leadership.step_down()
+            raise
+        finally:
+            self._awake.looked(self._clock())
+
+    def release(self) -> None:
+        """Let another beat lead at once."""
+        self.leadership.release()
+
+    def _report_lag(self) -> None:
+        if self.lag > self._patience:
+            logger.warning(
+                "beat: group %s: published up to %.1f s late",
+                *(self.group.keys.group, self.lag.total_seconds()),
+            )
+        self.lag = timedelta(0)
+
+    def _step_aside(self) -> None:
+        """Let a beat lead whose line to the broker may be whole, if one is waiting."""
+        if self._store.others_wait(self.leadership.token):
+            self._aside_until = self._clock() + ASIDE * self._interval
+            self.release()
+
+    def _take_over(self, term: Term, now: datetime) -> None:
+        self._silence = silence(term.evaluated, term.awake_since, self._patience)
+        self._evaluated = None
+        current = self._refuse_conflict()
+        mine = self.group.deployment
+        if mine.is_stale(current, self._started_at):
+            logger.warning(
+                "beat: group %s: this beat's manifest, %s, is older than the one deployed, %s; "
+                "what is deployed is fired. Restart this beat with the new manifest.",
+                *(self.group.keys.group, mine, current),
+            )
+        elif not (self._synced and current is not None and current.digest == mine.digest):
+            self._sync(now)
+            self._synced = True
+            if current is None or current.digest != mine.digest:
+                self._store.deploy(mine.applied(now))
+        self._term = term
+        logger.info(
+            "beat: leads group %s: %d schedules", self.group.keys.group, len(self.group.schedules)
+        )
+
+    def _refuse_conflict(self) -> Deployment | None:
+        current, mine = self._store.deployment(), self.group.deployment
+        if current is None or mine.is_same_application(current):
+            return current
+        raise BeatConflict(
+            f"Scheduler group {self.group.keys.group!r} belongs to another application, {current}; "
+            f"this one is {mine}. Give one of them another PURISTA_NAMESPACE or schedule group. If "
+            f"the other is gone for good, delete the key {self.group.keys.deployment!r}."
+        )
+
+    def _sync(self, now: datetime) -> None:
+        stored = list(self._store.load(sorted(self._store.names())))
+        todo = changes(self.group, stored, now)
+        for batch in batches(todo):
+            self.leadership.confirm(self._clock())
+            self._store.apply(batch)
+
+    def _fire(self, now: datetime) -> None:
+        found = self._store.due(now)
+        readable = [tracked for stored in found if (tracked := self._read(stored))]
+        # Decided for all before any is published: while the broker is away, none of them must
+        # turn from missed into late.
+        settled = [tracked for entry in readable if (tracked := self._settle_missed(entry))]
+        if len(found) < BATCH:
+            self._evaluated = now
+        if not settled:
+            return
+        with self._outlet.opened() as opened:
+            try:
+                for tracked in settled:
+                    self._publish_due(opened, tracked, now)
+            finally:
+                self._pay()
+
+    def _read(self, stored: Stored) -> Tracked | None:
+        try:
+            return stored.read()
+        except (PuristaError, ValueError) as error:
+            self._set_aside(stored.name, "read", error)
+            return None
+
+    def _set_aside(self, name: str, deed: str, error: Exception) -> None:
+        logger.error("beat: %s can not be %s and is set aside: %s", name, deed, error)
+        code = error.code if isinstance(error, PuristaError) else PuristaError.code
+        self._store.apply([Park(name, code)])
+
+    def _settle_missed(self, tracked: Tracked) -> Tracked | None:
+        drop = missed(tracked.schedule, tracked.state, self._silence)
+        if drop is None:
+            return tracked
+        self.leadership.confirm(self._clock())
+        key, policy = tracked.schedule.key, tracked.schedule.missed_runs
+        logger.warning("beat: %s: dropped %s missed occurrences (%s)", key, drop.counted, policy)
+        return self._advance(
+            Step(tracked, tracked.state.dropping(drop, tracked.schedule.expression), plan=True)
+        )
+
+    def _publish_due(self, outlet: Outlet, tracked: Tracked, now: datetime) -> None:
+        found = due(tracked.schedule, tracked.state, now, MAX_PER_TICK)
+        if not found:
+            self._advance(Step(tracked, tracked.state, plan=True))
+        following: Tracked | None = tracked
+        try:
+            for occurrence in found:
+                if following:
+                    following = self._publish(outlet, following, occurrence)
+        except InvalidMessage as error:
+            self._set_aside(tracked.schedule.key, "published", error)
+
+    def _publish(self, outlet: Outlet, tracked: Tracked, occurrence: datetime) -> Tracked | None:
+        now = self._clock()
+        self.leadership.confirm(now)
+        schedule, state = tracked.schedule, tracked.state
+        if not outlet.make_way(schedule, state.published):
+            logger.info(
+                "beat: %s: skipped, jobs of the last occurrence are unfinished", schedule.key
+            )
+            return self._advance(Step(tracked, state.skipping(occurrence), plan=True))
+        self.lag = max(self.lag, now - occurrence - jitter(schedule, occurrence))
+        # Redis refuses this to a beat that does not lead: the check before each publish.
+        attempting = self._advance(Step(tracked, state.attempting(occurrence), publishing=True))
+        if attempting is None:
+            return None
+        try:
+            outlet.send(schedule, occurrence, now, attempting.state.attempt)
+        except (BrokerUnavailable, LedgerUnavailable):
+            self._note_failure(attempting)
+            raise
+        self._owed = Step(attempting, attempting.state.fired(occurrence, now), plan=True)
+        return self._owed.reached
+
+    def _note_failure(self, tracked: Tracked) -> None:
+        # A broker that hangs may have outlasted the lock: then another leads, or nobody.
+        if self.leadership.hold(self._clock()):
+            self._advance(Step(tracked, tracked.state.failed(PublishFailed.code)))
+
+    def _advance(self, step: Step) -> Tracked | None:
+        """Write down a step, and in the same round trip what is owed."""
+        if self._owed and self._owed.tracked.schedule.key == step.tracked.schedule.key:
+            self._pay()
+        owed, self._owed = self._owed, None
+        return self._store.advance(*([owed] if owed else []), step)[-1]
+
+    def _pay(self) -> None:
+        """Write down what is owed."""
+        owed, self._owed = self._owed, None
+        if owed:
+            self._store.advance(owed)
+
+    def _until_next_look(self) -> float:
+        look, limit = self._store.next_look(), self._interval.total_seconds()
+        return limit if look is None else min(limit, max(0.0, look - self._clock().timestamp()))

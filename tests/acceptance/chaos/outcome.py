@@ -1,0 +1,64 @@
+"""What a run has shown: figures in a line, and the story of each broken promise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.acceptance.chaos.check import Violation
+from tests.acceptance.chaos.faults import Kind
+from tests.acceptance.chaos.history import History
+
+#: Kinds of violations that the summary gives a figure of their own.
+COUNTED = ("lost", "event lost", "unheard", "forgotten", "rerun", "stale")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run has shown."""
+
+    broker: str
+    seed: int
+    seconds: float
+    history: History
+    found: list[Violation]
+    faults: Counter[Kind]
+    #: Seconds from the last fault until all was well.
+    recovery: float
+    #: Calls of producers that ended with an error of ours.
+    refused: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def summary(self) -> str:
+        """One line of figures."""
+        kinds = Counter(violation.kind for violation in self.found)
+        others = {kind: n for kind, n in kinds.items() if kind not in COUNTED}
+        ended = Counter(str(job.status) for job in self.history.jobs.values())
+        faults = ", ".join(f"{n} {kind}" for kind, n in sorted(self.faults.items()))
+        figures: dict[str, object] = {
+            "receipts": len(self.history.accepted),
+            "jobs": sum(ended.values()),
+            **ended,
+            "runs": len(self.history.runs),
+            "events emitted": len(self.history.emitted),
+            "events heard": len({(h.subscription, h.event_id) for h in self.history.heard}),
+            "refused": sum(self.refused.values()),
+            "faults": f"{sum(self.faults.values())} ({faults})",
+            "recovery": f"{self.recovery:.0f} s",
+            "lost": kinds["lost"] + kinds["event lost"] + kinds["unheard"],
+            "forgotten": kinds["forgotten"],
+            "rerun after completion": kinds["rerun"],
+            "stale settles accepted": kinds["stale"],
+            "other violations": others or 0,
+        }
+        told = ", ".join(f"{name} {value}" for name, value in figures.items())
+        return f"chaos on {self.broker}, seed {self.seed}, {self.seconds:.0f} s: {told}"
+
+    def story(self, most: int = 5) -> str:
+        """Return the violations, with the seed and the timelines of the first of them."""
+        lines = [f"SEED {self.seed} on {self.broker}: {len(self.found)} violations"]
+        for violation in self.found[:most]:
+            lines.append(f"* {violation.kind}: {violation.of}: {violation.text}")
+            job_id = violation.of.split(":")[0]
+            lines += [f"    {line}" for line in self.history.timeline(job_id)]
+        return "\n".join(lines)

@@ -1,0 +1,187 @@
+"""What runs while things break: handlers that trace each start, end, settle and event heard."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from celery import current_task, signals
+from pydantic import BaseModel
+
+from purista_celery import (
+    Enqueue,
+    EventMessage,
+    Interval,
+    Job,
+    JobResult,
+    Lifecycle,
+    ResultEvents,
+    RetryStrategy,
+    Service,
+)
+from purista_celery.runtime.fence import HEADER
+from tests.acceptance.spine.services import trace
+
+#: Seconds between two occurrences of the schedule.
+TICK = 1.0
+
+
+class Work(BaseModel):
+    mode: str = "ok"
+    seconds: float = 0
+    #: The event that the job was made of.
+    source: str = ""
+    #: Whose turn it takes on the ordered queue.
+    partition: str = ""
+
+
+class Done(BaseModel):
+    #: The delivery whose outcome the ledger took.
+    fence: str
+
+
+quick = RetryStrategy(
+    initial_delay=timedelta(milliseconds=200), max_delay=timedelta(seconds=1), jitter_factor=0
+)
+service, first, second = Service("chaos"), Service("first"), Service("second")
+happened = service.event("chaos.happened", payload=Work)
+ticked = service.event("chaos.ticked")
+service.schedule(
+    "tick",
+    Interval(timedelta(seconds=TICK)),
+    emits=ticked,
+    missed_runs="backfill",
+    # All that an outage may hold up.
+    max_catch_up=1000,
+)
+
+results = ResultEvents(
+    success="chaos.result.completed",
+    failure="chaos.result.failed",
+    cancelled="chaos.result.cancelled",
+    dead_letter="chaos.result.buried",
+    delivery="required",
+)
+#: A lease that faults outlast, renewed often.
+brief = service.queue(
+    "chaos.brief",
+    payload=Work,
+    output=Done,
+    lifecycle=Lifecycle(
+        visibility_timeout=timedelta(seconds=4),
+        heartbeat_interval=timedelta(seconds=1),
+        max_lease_extensions=50,
+        max_attempts=20,
+        retry_strategy=quick,
+    ),
+    results=results,
+)
+#: PURISTA's lease of fifteen minutes: only the death of its worker ends it in time.
+steady = service.queue(
+    "chaos.steady",
+    payload=Work,
+    output=Done,
+    lifecycle=Lifecycle(max_attempts=20, retry_strategy=quick),
+)
+#: One job of a partition at a time, in the order of their acceptance.
+ordered = service.queue(
+    "chaos.ordered",
+    payload=Work,
+    output=Done,
+    lifecycle=brief.lifecycle,
+    ordering="partition",
+)
+#: Events are jobs too; faults must not use up their attempts.
+patient = Lifecycle(max_attempts=100, retry_strategy=quick)
+
+
+def perform(job: Job[Work, None]) -> Done:
+    """Do what the payload says, and trace when it began and ended."""
+    fence = started(job)
+    try:
+        _act(job)
+    finally:
+        trace("end", job.id, job.attempt, fence)
+    return Done(fence=fence)
+
+
+def started(job: Job[Any, Any]) -> str:
+    """Trace a start; return the fence of this delivery."""
+    fence = str(current_task.request.get(HEADER))
+    trace("start", job.id, job.attempt, fence)
+    return fence
+
+
+def _act(job: Job[Work, None]) -> None:
+    until = time.monotonic() + job.payload.seconds
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        job.raise_if_cancelled()
+    mode = job.payload.mode
+    if mode == "transient" and job.attempt < 3:
+        raise ConnectionError("twice")
+    if mode == "fail":
+        raise ValueError("for good")
+    if mode == "fatal":
+        job.fail("hopeless", fatal=True)
+    if mode == "bury":
+        job.dead_letter("as asked")
+
+
+brief.worker()(perform)
+steady.worker()(perform)
+ordered.worker()(perform)
+
+
+@service.bind(happened, to=brief, idempotency="strict", lifecycle=patient)
+def work_on(event: EventMessage[Work]) -> Enqueue[Work, None]:
+    work = event.payload.model_copy(update={"source": event.id})
+    return Enqueue(work, max_attempts=attempts_of(work))
+
+
+def attempts_of(work: Work) -> int | None:
+    """Return how often a job is tried: what fails for good, not as often as what faults befall."""
+    return 3 if work.mode == "fail" else None
+
+
+def hear(subscription: str, event: EventMessage[Any], job: Job[Any, Any]) -> None:
+    fence = started(job)
+    occurrence = event.schedule.scheduled_at.timestamp() if event.schedule else "-"
+    trace("heard", subscription, event.id, job.id, occurrence)
+    trace("end", job.id, job.attempt, fence)
+
+
+@first.subscribe("chaos.result.#", lifecycle=patient)
+def first_result(event: EventMessage[JobResult[Any]], job: Job[Any, None]) -> None:
+    hear("first", event, job)
+
+
+@second.subscribe("chaos.result.*", lifecycle=patient)
+def second_result(event: EventMessage[JobResult[Any]], job: Job[Any, None]) -> None:
+    hear("second", event, job)
+
+
+@first.subscribe(happened, lifecycle=patient)
+def hear_happened(event: EventMessage[Work], job: Job[Any, None]) -> None:
+    hear("happened", event, job)
+
+
+@first.subscribe(ticked, lifecycle=patient)
+def hear_tick(event: EventMessage[None], job: Job[Any, None]) -> None:
+    hear("ticked", event, job)
+
+
+services = [service, first, second]
+
+
+@signals.task_postrun.connect(weak=False, dispatch_uid=f"chaos.{uuid.uuid4().hex}")
+def trace_settle(task: Any = None, state: str = "", retval: Any = None, **_: Any) -> None:
+    """Trace what Celery was told: the outcomes that the ledger took, and the refusals."""
+    fence = task.request.get(HEADER)
+    if fence is None:
+        return
+    reason = str(getattr(retval, "exception", retval)) if state == "IGNORED" else ""
+    taken = {"SUCCESS": "completed", "RETRY": "retried", "FAILURE": "buried"}
+    trace("settled", task.request.id, fence, taken.get(state, reason.replace(" ", "_") or state))

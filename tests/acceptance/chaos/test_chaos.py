@@ -1,0 +1,25 @@
+"""Short runs of what ``scripts/chaos`` does for as long as you like, on seeds of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.chaos.run import run
+
+#: Of chaos; recovery and quiet come on top.
+SECONDS = 40
+
+
+@pytest.mark.timeout(360)
+@pytest.mark.parametrize(("broker", "seed"), [("redis", 1), ("rabbitmq", 2)])
+def test_whatever_goes_wrong_every_promise_is_kept(broker: str, seed: int, tmp_path: Path) -> None:
+    """Nothing is lost, forgotten, run again after it completed, or settled by a stale holder."""
+    outcome = run(broker, seed, SECONDS, tmp_path)
+
+    print(outcome.summary)
+    assert not outcome.found, outcome.story() + "\n" + outcome.summary
+    # Something did go wrong, and work was done all the same.
+    assert sum(outcome.faults.values()) >= 8
+    assert sum(job.status == "completed" for job in outcome.history.jobs.values()) >= 50

@@ -1,0 +1,125 @@
+"""The client that keeps a connection for each thread."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from purista_celery.ledger.connection import connect
+from purista_celery.redis_client import ThreadClient
+from tests.support.servers import RedisServer
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis that may be restarted."""
+    server = RedisServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def client(server: RedisServer) -> Iterator[ThreadClient]:
+    """The ledger's."""
+    with connect(server.url) as client:
+        assert isinstance(client, ThreadClient)
+        yield client
+
+
+def connections(server: RedisServer) -> int:
+    """Return how many others are connected."""
+    with server.client() as other:
+        return len(other.client_list()) - 1
+
+
+def in_a_thread(call: Callable[[], object]) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_thread_has_one_connection(client: ThreadClient, server: RedisServer) -> None:
+    """However many commands it gives; that of a thread that has ended serves the next."""
+    ids = [client.client_id() for _ in range(3)]
+    assert len(set(ids)) == 1
+    others: list[int] = []
+    for _ in range(3):
+        in_a_thread(lambda: others.append(client.client_id()))
+    assert len(set(others)) == 1
+    assert others[0] != ids[0]
+    assert connections(server) == 2
+
+
+def test_a_restart_goes_unnoticed(client: ThreadClient, server: RedisServer) -> None:
+    """The retries of the pool's connections are its own."""
+    client.set("kept", "yes")
+    server.stop()
+    server.start()
+    assert client.get("kept") == "yes"
+
+
+def test_a_refusal_costs_no_connection(client: ThreadClient) -> None:
+    """Redis said no; the next command is given on the same line."""
+    before = client.client_id()
+    client.set("text", "x")
+    with pytest.raises(redis.ResponseError):
+        client.incr("text")
+    assert client.client_id() == before
+
+
+class Interrupted(BaseException):
+    """What a signal raises, as Celery's soft time limit does."""
+
+
+def test_no_command_is_given_the_reply_to_an_interrupted_one(
+    client: ThreadClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal between a command and its reply: what Redis answers to it is nobody's."""
+    client.set("key", "value")
+    client.ping()
+    mine = client._of_this_thread()
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    handler = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with monkeypatch.context() as patch:
+            # Here redis-py has sent the command, and is about to read.
+            patch.setattr(
+                mine, "parse_response", lambda *_, **__: os.kill(os.getpid(), signal.SIGUSR1)
+            )
+            with pytest.raises(Interrupted):
+                client.get("key")
+    finally:
+        signal.signal(signal.SIGUSR1, handler)
+    assert client.incr("number") == 1
+
+
+def test_a_child_does_not_share_its_parents_connection(client: ThreadClient) -> None:
+    """Two processes that read from one socket would get each other's replies."""
+    mine = client.client_id()
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, str(client.client_id()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert int(os.read(read, 20)) != mine
+    assert client.client_id() == mine
+
+
+def test_closing_ends_the_connections_of_all_threads(server: RedisServer) -> None:
+    """And who goes on using it is connected again."""
+    client = ThreadClient.from_url(server.url)
+    client.ping()
+    client.close()
+    assert connections(server) == 0
+    assert client.ping()
+    client.close()

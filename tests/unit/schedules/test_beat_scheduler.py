@@ -1,0 +1,135 @@
+"""The scheduler and the app that ``celery beat`` is given."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import celery
+import pytest
+
+from purista_celery.contracts.schedule import Schedule
+from purista_celery.errors import ConfigurationError, InvalidCron
+from purista_celery.exports.manifest import Manifest, Rejected, write_entry
+from purista_celery.schedules.group import plan
+from purista_celery.schedules.scheduler import Scheduler
+from purista_celery.settings import Settings
+from tests.support.servers import free_port
+
+Make = Callable[..., Schedule]
+
+
+def app_of(manifest: Manifest | None, **conf: Any) -> celery.Celery:
+    """Return an app as beat gets it, on a Redis that nobody runs."""
+    app = celery.Celery("beat", set_as_current=False)
+    app.conf.update(
+        redbeat_redis_url=f"redis://:secret@127.0.0.1:{free_port()}/0",
+        redbeat_redis_options={"retry": None},
+        redbeat_lock_timeout=10,
+        **conf,
+    )
+    if manifest is not None:
+        app.conf.update(purista_beat_plan=plan("app", manifest))
+    return app
+
+
+def test_another_app_is_refused() -> None:
+    """``--scheduler`` on an app without a plan says which app to start."""
+    with pytest.raises(ConfigurationError, match=r"-A purista_celery\.beat beat"):
+        Scheduler(app_of(None))
+
+
+def test_a_lock_that_an_ordinary_delay_would_lose_is_refused() -> None:
+    """The interval and the lock are set apart, and must fit each other."""
+    with pytest.raises(ConfigurationError, match="redbeat_lock_timeout"):
+        Scheduler(app_of(Manifest()), max_interval=5)
+
+
+def test_it_says_what_it_hosts_without_connecting(schedule: Make) -> None:
+    """Beat's banner asks a lazy scheduler; passwords are not shown."""
+    manifest = Manifest((schedule(), schedule(name="bill", group="billing")))
+    info = Scheduler(app_of(manifest), lazy=True).info
+    assert "groups -> billing, default" in info
+    assert "lock -> 10s" in info
+    assert "secret" not in info
+
+
+def test_what_is_not_fired_is_reported_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    """With the code that says why."""
+    Scheduler(app_of(Manifest(rejected=(Rejected("clock/1/tick", InvalidCron("bad")),))))
+    assert "clock/1/tick is not fired: [PURISTA_SCHEDULER_CRON_INVALID] bad" in caplog.text
+
+
+def test_it_lives_on_without_its_store(schedule: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """It says so once, and tries again each interval."""
+    caplog.set_level(logging.WARNING)
+    scheduler = Scheduler(app_of(Manifest((schedule(),))))
+    assert [scheduler.serve(), scheduler.serve()] == [1.0, 1.0]
+    scheduler.close()
+    assert caplog.text.count("is held up") == 1
+    assert "the lock was not released" in caplog.text
+
+
+def test_a_beat_without_schedules_idles() -> None:
+    """An empty manifest is not an error."""
+    assert Scheduler(app_of(Manifest())).serve() == 1.0
+
+
+@pytest.fixture
+def manifest_file(tmp_path: Path, schedule: Make) -> Path:
+    """A manifest with one schedule."""
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps({"version": "1", "schedules": [write_entry(schedule())]}))
+    return path
+
+
+@pytest.fixture
+def beat_module(manifest_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The entry module, imported with settings of the test's own."""
+    monkeypatch.setenv("PURISTA_SCHEDULE_MANIFEST", str(manifest_file))
+    monkeypatch.setenv("PURISTA_BROKER_URL", "redis://127.0.0.1:1/0")
+    return importlib.import_module("purista_celery.beat")
+
+
+def test_the_app_needs_no_scheduler_option(beat_module: ModuleType, manifest_file: Path) -> None:
+    """The scheduler, its store and its plan come with the app, which keeps no results."""
+    settings = Settings(
+        broker_url="redis://127.0.0.1:1/0", schedule_manifest=manifest_file, namespace="app"
+    )
+    app = beat_module.beat_app(settings)
+    assert app.conf.beat_scheduler == "purista_celery.schedules.scheduler:Scheduler"
+    assert app.conf.redbeat_redis_url == "redis://127.0.0.1:1/0"
+    assert app.conf.result_expires is None
+    (group,) = app.conf.purista_beat_plan.groups
+    assert group.keys.prefix == "{app:schedules:default}:"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file"), ("{", "no schedule manifest"), ("[]", "no schedule manifest")],
+)
+def test_a_manifest_that_can_not_be_read_ends_beat(
+    beat_module: ModuleType, tmp_path: Path, content: str | None, message: str
+) -> None:
+    """The error names the file, what is wrong, and how to write it."""
+    path = tmp_path / "other.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigurationError, match=rf"{message}.*export schedule-manifest"):
+        beat_module.load_manifest(path)
+
+
+def test_a_group_that_could_not_be_a_key_is_refused(
+    beat_module: ModuleType, manifest_file: Path
+) -> None:
+    """Before anything is connected."""
+    settings = Settings(
+        broker_url="redis://127.0.0.1:1/0", schedule_manifest=manifest_file, scheduler_group="a}b"
+    )
+    with pytest.raises(ConfigurationError, match="PURISTA_SCHEDULER_GROUP"):
+        beat_module.beat_app(settings)

@@ -1,0 +1,86 @@
+"""Notices when what the transport overrides or relies on in Kombu has changed.
+
+A failure is no bug: read the upstream change, see whether the override still fits, then renew the
+hash (the message shows the new one).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+
+import pytest
+from kombu.connection import Connection
+from kombu.transport import redis
+from kombu.transport.virtual import base, exchange
+
+SHAPES = {
+    "redis.QoS": "2a3e5c43dc03",
+    "redis.MultiChannelPoller.on_poll_start": "414f76caaa67",
+    "redis.MultiChannelPoller.on_readable": "c0d99f241607",
+    "redis.MultiChannelPoller.get": "e0f960e0c328",
+    "redis.MultiChannelPoller._register_BRPOP": "85724582464a",
+    "redis.MultiChannelPoller._update_brpop_polling": "de7b4600acf5",
+    "redis.MultiChannelPoller.maybe_restore_messages": "6c267815d521",
+    "redis.MultiChannelPoller.maybe_check_brpop_health": "0dc592e46353",
+    "redis.PublishBatch.publish": "907967955e6f",
+    "redis.PublishBatch.add": "a5277c800b48",
+    "redis.GlobalKeyPrefixMixin": "33c642b69bbf",
+    "redis.Channel.__init__": "f189bdebe243",
+    "redis.Channel._after_fork": "42364ec5b4b1",
+    "redis.Channel._disconnect_pools": "db50da048a22",
+    "redis.Channel._on_connection_disconnect": "9eab3394f78b",
+    "redis.Channel.basic_consume": "34e0da85e689",
+    "redis.Channel.basic_cancel": "d2e3a03a48d2",
+    "redis.Channel._brpop_start": "06723d707ddf",
+    "redis.Channel._brpop_read": "c42518699709",
+    "redis.Channel._poll_error": "2c941c0124b9",
+    "redis.Channel._get": "be26a9f1eb4c",
+    "redis.Channel._q_for_pri": "f3997660680d",
+    "redis.Channel.priority": "3268c345339a",
+    "redis.Channel._put": "1c0cf9749576",
+    "redis.Channel._queue_bind": "29b73e023af6",
+    "redis.Channel.get_table": "a4ba78a22653",
+    "redis.Channel._delete": "4e33e7dc5845",
+    "redis.Channel._purge": "221e37da7c17",
+    "redis.Channel.close": "101e9b9cdad4",
+    "redis.Channel._close_clients": "0e15da1c9ab7",
+    "redis.Channel._connparams": "e9a4295085a8",
+    "redis.Channel._create_client": "dae92bc4075d",
+    "redis.Channel.conn_or_acquire": "25883caca6c4",
+    "redis.Channel.pool": "5a99b1533403",
+    "redis.Transport": "e360a7e9e0e0",
+    "base.QoS": "f884d8db8d64",
+    "base.Message": "03eca4812d47",
+    "base.Channel.basic_consume": "0fec96269493",
+    "base.Channel.basic_get": "ba4884c15b6b",
+    "base.Channel.basic_ack": "3b4278c757b4",
+    "base.Channel.basic_reject": "d49bbd211da7",
+    "base.Channel.basic_publish": "83825b675871",
+    "base.Channel._lookup": "82b0e60149b5",
+    "exchange.TopicExchange": "18f3baad2c4e",
+    "base.Channel.close": "26368e1cadfc",
+    "base.Transport.drain_events": "dc55900aa0d2",
+    "base.Transport.close_connection": "e16eb2eabe26",
+    "base.Transport._deliver": "799e242f3ec5",
+    "Connection.__init__": "e9c58f881d0a",
+    "Connection.as_uri": "84a4b582d143",
+    "Connection.clone": "6a1d0806051d",
+    "Connection._info": "d756812a3936",
+}
+UPSTREAM = {"redis": redis, "base": base, "exchange": exchange, "Connection": Connection}
+
+
+def shape(found: object) -> str:
+    if isinstance(found, property):
+        found = found.fget
+    return hashlib.sha256(inspect.getsource(found).encode()).hexdigest()[:12]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_upstream_is_as_it_was(name):
+    """The source of this private part of Kombu is the one that the transport was written for."""
+    found: object = UPSTREAM[name.split(".")[0]]
+    for part in name.split(".")[1:]:
+        found = inspect.getattr_static(found, part)
+    assert shape(found) == SHAPES[name], f'now "{name}": "{shape(found)}"'
