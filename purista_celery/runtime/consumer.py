@@ -14,6 +14,7 @@ from vine import promise
 from purista_celery.errors import LedgerUnavailable
 from purista_celery.ledger.decision import Failure
 from purista_celery.producer.wiring import JobQueue
+from purista_celery.runtime.acceptance import hear_processes
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.intake import (
     MALFORMED,
@@ -55,8 +56,10 @@ class Consumer(CeleryConsumer):
 
     #: The compiled app.
     app: Any
-    #: Celery's event loop timer.
+    #: Celery's event loop, where there is one, its timer, and the pool.
+    hub: Any
     timer: Any
+    pool: Any
 
     def create_task_handler(self, promise: Any = promise) -> Any:
         """Return Celery's handler of messages, behind a look at each job's message."""
@@ -88,6 +91,11 @@ class Consumer(CeleryConsumer):
             prepare(self._runtime, queue, message)
         else:
             recognise(message)
+
+    def on_close(self) -> None:
+        """Let go of what was not begun (called by Celery: connection lost, or shutting down)."""
+        hear_processes(self.pool, self.hub)
+        super().on_close()
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Offer a message of an unknown task again for a while, then keep it."""

@@ -57,8 +57,14 @@ def publish(spine: Spine, *messages: Raw, queue: str = work.name, inbox: str = "
     if spine.stage.broker_url.startswith("redis"):
         _push(spine, messages, name)
         return
-    # Not the app's pool: a message that breaks a channel must break nobody else's.
-    with Connection(spine.stage.broker_url) as connection, connection.channel() as channel:
+    # Not the app's pool: a message that breaks a channel must break nobody else's. With confirms:
+    # a quorum queue can lose what a publisher sent just before it closed its connection.
+    with (
+        Connection(
+            spine.stage.broker_url, transport_options={"confirm_publish": True}
+        ) as connection,
+        connection.channel() as channel,
+    ):
         producer = Producer(channel)
         for message in messages:
             producer.publish(

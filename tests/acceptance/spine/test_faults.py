@@ -156,6 +156,26 @@ def test_warm_shutdown_lets_a_short_job_finish(spine: Spine) -> None:
     assert len(_starts(spine, job_id)) == 1
 
 
+def test_warm_shutdown_waits_for_a_job_that_was_just_sent_to_its_process(spine: Spine) -> None:
+    """Sent, not begun when SIGTERM comes: it is this worker's, ends there, and then so does it."""
+    worker = spine.worker("-c", "1")
+    [child] = worker.children()
+    os.kill(child, signal.SIGSTOP)
+    job_id = spine.enqueue("deaf", seconds=1).job_id
+    until(lambda: f"[{job_id}] received" in worker.text, "the job is received")
+    for _ in range(2):  # Answered by the loop that sends jobs, a turn later each.
+        until(lambda: spine.app.control.ping(timeout=0.5), "the worker answers")
+
+    os.kill(worker.pid, signal.SIGTERM)
+    until(lambda: not spine.app.control.ping(timeout=0.3), "it takes no more messages")
+    os.kill(child, signal.SIGCONT)
+
+    assert worker.process.wait(15) == 0
+    status = spine.client.job(job_id)
+    assert (status.status, status.attempt) == ("completed", 1)
+    assert len(_starts(spine, job_id)) == 1
+
+
 def test_warm_shutdown_gives_the_lease_of_a_long_job_back_at_once(spine: Spine) -> None:
     """Past its grace of 1 s a job goes to another worker, without waiting for its lease of 4 s."""
     workers = [spine.worker("-c", "1"), spine.worker("-c", "1")]

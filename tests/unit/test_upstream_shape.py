@@ -1,4 +1,4 @@
-"""Notices when what the transport overrides or relies on in Kombu has changed.
+"""Notices when what we override or rely on in the private parts of Kombu and Celery has changed.
 
 A failure is no bug: read the upstream change, see whether the override still fits, then renew the
 hash (the message shows the new one).
@@ -10,6 +10,8 @@ import hashlib
 import inspect
 
 import pytest
+from billiard import pool
+from celery.concurrency import asynpool, prefork
 from kombu.connection import Connection
 from kombu.transport import redis
 from kombu.transport.virtual import base, exchange
@@ -67,8 +69,22 @@ SHAPES = {
     "Connection.as_uri": "84a4b582d143",
     "Connection.clone": "6a1d0806051d",
     "Connection._info": "d756812a3936",
+    "asynpool.AsynPool.flush": "a7671d710b57",
+    "asynpool.AsynPool._flush_writer": "07f00b50a580",
+    "asynpool.AsynPool._create_write_handlers": "f5f9b8dc805b",
+    "asynpool.ResultHandler._make_process_result": "0226429696d5",
+    "pool.ApplyResult": "0e0753f51fd2",
+    "prefork.TaskPool.on_start": "7fcf20251a65",
 }
-UPSTREAM = {"redis": redis, "base": base, "exchange": exchange, "Connection": Connection}
+UPSTREAM = {
+    "redis": redis,
+    "base": base,
+    "exchange": exchange,
+    "Connection": Connection,
+    "asynpool": asynpool,
+    "pool": pool,
+    "prefork": prefork,
+}
 
 
 def shape(found: object) -> str:
@@ -79,7 +95,7 @@ def shape(found: object) -> str:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_upstream_is_as_it_was(name):
-    """The source of this private part of Kombu is the one that the transport was written for."""
+    """The source of this private part is the one that ours was written for."""
     found: object = UPSTREAM[name.split(".")[0]]
     for part in name.split(".")[1:]:
         found = inspect.getattr_static(found, part)
