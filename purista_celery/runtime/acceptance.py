@@ -35,11 +35,15 @@ def hear_processes(pool: Any, hub: Any) -> None:
     processes = getattr(pool, "_pool", None)
     if not isinstance(processes, AsynPool):
         return
-    deadline = time.monotonic() + _PATIENCE
+    began, told = time.monotonic(), False
     while sent := _sent(processes):
-        if time.monotonic() > deadline:
-            log.warning("%d jobs were sent to a process that does not answer", len(sent))
+        waited = time.monotonic() - began
+        if waited > _PATIENCE:
+            log.warning("%d jobs were sent to processes that do not answer", len(sent))
             return
+        if waited > _LOOK_EVERY and not told:
+            log.info("Waiting for processes to accept %d jobs that they were sent", len(sent))
+            told = True
         for job in sent:
             # A body larger than a pipe's buffer is written piece by piece.
             if (writer := job._writer()) in processes._active_writers:

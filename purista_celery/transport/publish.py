@@ -12,6 +12,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 from redis import Redis
 
+from purista_celery.redis_client import KeptConnection
 from purista_celery.transport.keys import HINTS_KEPT, HINTS_LIVE_MS, Keys
 from purista_celery.transport.scripts import FAN_OUT, PUBLISH, Argument
 
@@ -46,7 +47,7 @@ class Publishing(stock.Channel):
     @cached_property
     def plain_client(self) -> Redis:
         """A client for scripts, which take whole key names."""
-        return Redis(connection_pool=self.pool)
+        return KeptConnection(self.pool)
 
     @cached_property
     def _command_client(self) -> Any:

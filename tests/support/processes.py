@@ -128,7 +128,16 @@ class Worker:
         """Shut the worker down warmly and return its exit status."""
         if self.process.poll() is None:
             os.kill(self.pid, signal.SIGTERM)
-        return self.process.wait(timeout)
+        return self.ended(timeout)
+
+    def ended(self, timeout: float = 30) -> int:
+        """Wait until the worker has ended, and return its exit status."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(
+                f"{self.pid} did not end within {timeout} s:\n{self.text[-4000:]}"
+            ) from None
 
 
 @contextmanager

@@ -167,10 +167,10 @@ def test_warm_shutdown_waits_for_a_job_that_was_just_sent_to_its_process(spine: 
         until(lambda: spine.app.control.ping(timeout=0.5), "the worker answers")
 
     os.kill(worker.pid, signal.SIGTERM)
-    until(lambda: not spine.app.control.ping(timeout=0.3), "it takes no more messages")
+    until(lambda: "Waiting for processes to accept" in worker.text, "it waits for the process")
     os.kill(child, signal.SIGCONT)
 
-    assert worker.process.wait(15) == 0
+    assert worker.ended(15) == 0
     status = spine.client.job(job_id)
     assert (status.status, status.attempt) == ("completed", 1)
     assert len(_starts(spine, job_id)) == 1
