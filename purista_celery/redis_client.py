@@ -84,3 +84,15 @@ class ThreadClient(redis.Redis):
             here["pid"] = os.getpid()
         client: KeptConnection = here["client"]
         return client
+
+
+def same_server(one: redis.ConnectionPool, other: redis.ConnectionPool) -> bool:
+    """Tell whether both lead to one database of one server, as the same user."""
+    return _place(one) == _place(other)
+
+
+def _place(pool: redis.ConnectionPool) -> tuple[object, ...]:
+    to: dict[str, Any] = pool.connection_kwargs
+    address = to.get("path") or (to.get("host", "localhost"), int(to.get("port", 6379)))
+    user = [to.get(part) or None for part in ("username", "password", "credential_provider")]
+    return (address, int(to.get("db") or 0), *user)

@@ -6,8 +6,8 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from amqp.exceptions import AMQPError
 from kombu.entity import Queue
@@ -18,12 +18,17 @@ from purista_celery.errors import BrokerUnavailable, EventUnroutable
 from purista_celery.messages.envelope import AnyEvent, EventMessage, ScheduleTrigger, Sender, Trace
 from purista_celery.producer import routes, tracing
 from purista_celery.producer.bridge import EventBridge
+from purista_celery.redis_client import same_server
+from purista_celery.transport import Channel, Condition
 
 if TYPE_CHECKING:
     from celery import Celery
     from kombu.messaging import Producer
+    from redis import Redis
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: What an unreachable broker raises, through any of our transports.
 BROKER_ERRORS = (KombuError, RedisError, AMQPError, OSError)
@@ -87,12 +92,8 @@ class EventPublisher:
         Raises:
             BrokerUnavailable: there is no connection to be had.
         """
-        try:
+        with _connected():
             producer = self._app.producer_pool.acquire(block=True)
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailable(
-                f"No connection to the broker: {type(error).__name__}. Check the broker."
-            ) from error
         with producer:
             yield producer
 
@@ -108,36 +109,65 @@ class EventPublisher:
             BrokerUnavailable: the broker did not take it.
             EventUnroutable: it is required, and no queue takes it.
         """
-        with tracing.hop(
-            "producer",
-            f"emit {event.event_name}",
-            trace_id=event.trace_id,
-            attributes={"messaging.destination.name": event.event_name},
-        ):
-            self._publish(event, producer, tracing.traceparent(), required=required)
-
-    def _publish(
-        self, event: AnyEvent, producer: Producer | None, parent: str | None, *, required: bool
-    ) -> None:
-        try:
+        with self._hop(event), _accepted(event):
             with self._app.producer_or_acquire(producer) as lent:
-                self._deliver(lent, event, parent, required=required)
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailable(
-                f"Event {event.event_name!r} ({event.id}) was not accepted: "
-                f"{type(error).__name__}. Check the broker and emit it again."
-            ) from error
-        self._declared = True
+                self._deliver(lent, event, required=required)
+            self._declared = True
 
-    def _deliver(
-        self, producer: Producer, event: AnyEvent, parent: str | None, *, required: bool
-    ) -> None:
+    def reaches(self, producer: Producer, client: Redis) -> bool:
+        """Tell whether :meth:`publish_if` may ask for keys that ``client`` sees.
+
+        Raises:
+            BrokerUnavailable: there is no connection to be had.
+        """
+        with _connected():
+            channel: Any = producer.channel
+        return (
+            isinstance(channel, Channel)
+            and channel.fans_out
+            and not self._inboxes
+            and same_server(channel.pool, client.connection_pool)
+        )
+
+    def publish_if(
+        self, condition: Condition, event: AnyEvent, producer: Producer | None = None
+    ) -> list[str]:
+        """Publish ``event`` if a script agrees, in one step: both are done, or nothing is.
+
+        Returns:
+            the script's answer; it is published if that begins with ``done``.
+
+        Raises:
+            BrokerUnavailable: the broker did not answer. If the script was run all the same, it
+                must know that when it is asked again.
+        """
+        with (
+            self._hop(event),
+            _accepted(event),
+            self._app.producer_or_acquire(producer) as lent,
+        ):
+            return _ensured(lent, lambda channel: self._fan_out(channel, event, condition))
+
+    def _fan_out(self, channel: Any, event: AnyEvent, condition: Condition) -> list[str]:
+        exchange = self.bridge.exchange
+        if exchange.name not in channel.state.exchanges:
+            exchange(channel).declare()
+        message, properties = self._message(event)
+        answer: list[str] = channel.basic_publish(
+            channel.prepare_message(**message, properties=properties),
+            exchange=exchange.name,
+            routing_key=self.bridge.publication(event).routing_key,
+            condition=condition,
+        )
+        return answer
+
+    def _deliver(self, producer: Producer, event: AnyEvent, *, required: bool) -> None:
         """Publish to all who hear it: an inbox that somebody has deleted is declared again."""
         hearers = routes.hearers(self._inboxes, event.event_name)
         self._returned.watch(producer)
         if hearers:
             _ensured(producer, lambda channel: _declare_unbound(channel, hearers))
-        self._send(producer, event, parent)
+        self._send(producer, event)
         if not self._returned.take(event.id):
             return
         if not hearers and required and self.bridge.heard_elsewhere:
@@ -155,7 +185,7 @@ class EventPublisher:
             event.id,
         )
         _ensured(producer, lambda channel: routes.declare(channel, hearers))
-        self._send(producer, event, parent)
+        self._send(producer, event)
         if self._returned.take(event.id):
             raise BrokerUnavailable(
                 f"Event {event.event_name!r} ({event.id}) was not accepted: it came back, because "
@@ -163,34 +193,74 @@ class EventPublisher:
                 f"deletes queues on the broker, and emit it again."
             )
 
-    def _send(self, producer: Producer, event: AnyEvent, parent: str | None) -> None:
-        publication = self.bridge.publication(event)
-        trace = {"traceparent": parent} if parent else {}
+    def _send(self, producer: Producer, event: AnyEvent) -> None:
+        message, properties = self._message(event)
         producer.publish(
-            event.to_json(),
+            **message,
+            **properties,
             exchange=self.bridge.exchange,
-            routing_key=publication.routing_key,
+            routing_key=self.bridge.publication(event).routing_key,
             # Kombu's Redis transport takes an exchange that this very connection has not
             # declared for a direct one, and wildcard queues would get nothing.
             declare=[self.bridge.exchange, *(() if self._declared else self._inboxes)],
-            content_type="application/json",
-            content_encoding="utf-8",
-            delivery_mode=2,
             mandatory=True,
-            message_id=event.id,
-            timestamp=publication.timestamp,
-            type=event.message_type,
-            headers={**publication.headers, **trace},
             retry=True,
             retry_policy=RETRY_POLICY,
             confirm_timeout=CONFIRM_WITHIN,
         )
 
+    def _message(self, event: AnyEvent) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return an event's message, and its AMQP properties."""
+        publication, parent = self.bridge.publication(event), tracing.traceparent()
+        return {
+            "body": event.to_json(),
+            "content_type": "application/json",
+            "content_encoding": "utf-8",
+            "headers": {**publication.headers, **({"traceparent": parent} if parent else {})},
+        }, {
+            "delivery_mode": 2,
+            "message_id": event.id,
+            "timestamp": publication.timestamp,
+            "type": event.message_type,
+        }
 
-def _ensured(producer: Producer, ask: Callable[[Any], None]) -> None:
+    def _hop(self, event: AnyEvent) -> AbstractContextManager[None]:
+        return tracing.hop(
+            "producer",
+            f"emit {event.event_name}",
+            trace_id=event.trace_id,
+            attributes={"messaging.destination.name": event.event_name},
+        )
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Say of what the broker raises that there is no connection."""
+    try:
+        yield
+    except BROKER_ERRORS as error:
+        raise BrokerUnavailable(
+            f"No connection to the broker: {type(error).__name__}. Check the broker."
+        ) from error
+
+
+@contextmanager
+def _accepted(event: AnyEvent) -> Iterator[None]:
+    """Say of what the broker raises that ``event`` was not accepted."""
+    try:
+        yield
+    except BROKER_ERRORS as error:
+        raise BrokerUnavailable(
+            f"Event {event.event_name!r} ({event.id}) was not accepted: "
+            f"{type(error).__name__}. Check the broker and emit it again."
+        ) from error
+
+
+def _ensured(producer: Producer, ask: Callable[[Any], T]) -> T:
     """Do what ``ask`` does with the producer's channel, with the patience of a publish."""
     connection: Any = producer.connection
-    connection.ensure(producer, lambda: ask(producer.channel), **RETRY_POLICY)()
+    answer: T = connection.ensure(producer, lambda: ask(producer.channel), **RETRY_POLICY)()
+    return answer
 
 
 def _declare_unbound(channel: Any, inboxes: Sequence[Queue]) -> None:

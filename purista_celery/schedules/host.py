@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import redis
@@ -25,6 +26,7 @@ from purista_celery.schedules.occurrences import jitter, to_milliseconds
 from purista_celery.schedules.outlet import Outlet
 from purista_celery.schedules.scripts import Scripts
 from purista_celery.schedules.silence import Silence, Wakefulness, silence
+from purista_celery.schedules.state import State
 from purista_celery.schedules.store import BATCH, Park, Step, Store, Stored, Tracked, batches
 from purista_celery.schedules.sync import changes
 
@@ -64,6 +66,7 @@ class GroupHost:
         #: A pause between two looks up to here is no silence; PURISTA's twice the poll interval.
         self._patience = 2 * interval
         self.leadership = Leadership(scripts, group.keys, lock_length, self._patience)
+        self._client = client
         self._store = Store(client, scripts, group.keys, self.leadership.token)
         self._outlet = outlet
         self._interval = interval
@@ -182,7 +185,7 @@ class GroupHost:
             self._evaluated = now
         if not settled:
             return
-        with self._outlet.opened() as opened:
+        with self._outlet.opened(self._client) as opened:
             try:
                 for tracked in settled:
                     self._publish_due(opened, tracked, now)
@@ -234,22 +237,31 @@ class GroupHost:
             )
             return self._advance(Step(tracked, state.skipping(occurrence), plan=True))
         self.lag = max(self.lag, now - occurrence - jitter(schedule, occurrence))
-        # Redis refuses this to a beat that does not lead: the check before each publish.
-        attempting = self._advance(Step(tracked, state.attempting(occurrence), publishing=True))
+        attempt = state.attempting(occurrence)
+        # Redis refuses the step to a beat that does not lead: the check before each publish.
+        if outlet.sends_at_once(schedule):
+            step = Step(tracked, attempt.fired(occurrence, now), plan=True, publishing=True)
+            with self._noting_failure(tracked, attempt):
+                condition = self._store.condition(step)
+                answer = outlet.send_if(condition, schedule, occurrence, now, attempt.attempt)
+            return self._store.reached([step], answer)[0]
+        attempting = self._advance(Step(tracked, attempt, publishing=True))
         if attempting is None:
             return None
-        try:
-            outlet.send(schedule, occurrence, now, attempting.state.attempt)
-        except (BrokerUnavailable, LedgerUnavailable):
-            self._note_failure(attempting)
-            raise
-        self._owed = Step(attempting, attempting.state.fired(occurrence, now), plan=True)
+        with self._noting_failure(attempting, attempt):
+            outlet.send(schedule, occurrence, now, attempt.attempt)
+        self._owed = Step(attempting, attempt.fired(occurrence, now), plan=True)
         return self._owed.reached
 
-    def _note_failure(self, tracked: Tracked) -> None:
-        # A broker that hangs may have outlasted the lock: then another leads, or nobody.
-        if self.leadership.hold(self._clock()):
-            self._advance(Step(tracked, tracked.state.failed(PublishFailed.code)))
+    @contextmanager
+    def _noting_failure(self, tracked: Tracked, attempt: State) -> Iterator[None]:
+        try:
+            yield
+        except (BrokerUnavailable, LedgerUnavailable):
+            # A broker that hangs may have outlasted the lock: then another leads, or nobody.
+            if self.leadership.hold(self._clock()):
+                self._advance(Step(tracked, attempt.failed(PublishFailed.code)))
+            raise
 
     def _advance(self, step: Step) -> Tracked | None:
         """Write down a step, and in the same round trip what is owed."""

@@ -20,6 +20,7 @@ from purista_celery.schedules.entry import schedule_of
 from purista_celery.schedules.keys import GroupKeys
 from purista_celery.schedules.scripts import Scripts
 from purista_celery.schedules.state import Pause, State
+from purista_celery.transport import Condition
 
 logger = get_logger("celery.beat")
 
@@ -196,19 +197,31 @@ class Store:
         Raises:
             NotLeading: another beat leads.
         """
+        keys, args = self._wording(steps)
+        return self.reached(steps, self._scripts.advance(keys=keys, args=args))
+
+    def condition(self, step: Step) -> Condition:
+        """Return a step that is taken with what is published, or not at all."""
+        keys, args = self._wording([step])
+        return Condition(str(self._scripts.advance.script), keys, args)
+
+    def reached(self, steps: Sequence[Step], verdicts: Sequence[str]) -> list[Tracked | None]:
+        """Return what ``steps`` have come to, by what Redis says of each; see :meth:`advance`."""
+        if not verdicts:
+            raise self._not_leading()
+        return [self._judge(step, verdict) for step, verdict in zip(steps, verdicts, strict=True)]
+
+    def _wording(self, steps: Sequence[Step]) -> tuple[list[str], list[str]]:
         keys, args = [self._keys.lock, self._keys.schedule], [self._token]
         for step in steps:
             schedule, state = step.tracked.schedule, step.state
             look = str(score_of(schedule, state)) if step.plan else ""
             keys.append(self._keys.entry(schedule.key))
             args += [step.tracked.meta, step.reached.meta, look, "1" if step.publishing else ""]
-        verdicts: list[str] = self._scripts.advance(keys=keys, args=args)
-        if not verdicts:
-            raise self._not_leading()
-        return [self._reached(step, verdict) for step, verdict in zip(steps, verdicts, strict=True)]
+        return keys, args
 
-    def _reached(self, step: Step, verdict: str) -> Tracked | None:
-        if verdict == "done":
+    def _judge(self, step: Step, verdict: str) -> Tracked | None:
+        if verdict in {"done", "again"}:
             return step.reached
         logger.warning("beat: %s is left alone: %s", step.tracked.schedule.key, _REFUSALS[verdict])
         return None

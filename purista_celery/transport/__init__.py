@@ -15,10 +15,11 @@ from kombu.transport import TRANSPORT_ALIASES
 from purista_celery.transport.address import connection_settings
 from purista_celery.transport.channel import Channel
 from purista_celery.transport.leases import DeliveryLeases
+from purista_celery.transport.scripts import Condition
 from purista_celery.transport.transport import Transport
 
 # A unix socket's broker_url is "socket:///path", and Celery's own tools (inspect conf, report) look
 # the scheme up without regard to broker_transport.
 TRANSPORT_ALIASES.setdefault("socket", "purista_celery.transport:Transport")
 
-__all__ = ["Channel", "DeliveryLeases", "Transport", "connection_settings"]
+__all__ = ["Channel", "Condition", "DeliveryLeases", "Transport", "connection_settings"]

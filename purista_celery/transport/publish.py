@@ -14,7 +14,7 @@ from redis import Redis
 
 from purista_celery.redis_client import KeptConnection
 from purista_celery.transport.keys import HINTS_KEPT, HINTS_LIVE_MS, Keys
-from purista_celery.transport.scripts import FAN_OUT, PUBLISH, Argument
+from purista_celery.transport.scripts import PUBLISH, Argument, Condition, fan_out
 
 
 class Publishing(stock.Channel):
@@ -84,11 +84,20 @@ class Publishing(stock.Channel):
         """Whether :meth:`fan_out` does all that a put does: no queue known here expires."""
         return not self._expires
 
-    def fan_out(self, message: dict[str, Any], exchange: str, routing_key: str) -> None:
+    def fan_out(
+        self,
+        message: dict[str, Any],
+        exchange: str,
+        routing_key: str,
+        condition: Condition | None = None,
+    ) -> list[str]:
         """Store ``message`` in every queue that hears it, by the bindings of that very moment.
 
         Kombu asks for the bindings, then stores: a queue that is bound in between gets nothing.
         Here they are compared in the step that stores, and read again only if they have changed.
+
+        Returns:
+            ``["done"]``, or the answer of the ``condition`` that refused.
         """
         text, priority = dumps(message), self._get_message_priority(message, reverse=False)
         version, bindings = self._bindings.get(exchange, ("", []))
@@ -97,11 +106,17 @@ class Publishing(stock.Channel):
             keys = [self.global_keyprefix + self.keyprefix_queue % exchange]
             for queue in hearers:
                 keys += [self.keys.queue(queue, priority), self.keys.wake(queue)]
-            arguments = [version, text, HINTS_KEPT, HINTS_LIVE_MS]
-            changed = FAN_OUT.run(self.plain_client, keys, arguments)
+            arguments: list[Argument] = [version, text, HINTS_KEPT, HINTS_LIVE_MS]
+            if condition:
+                keys += condition.keys
+                arguments += [len(condition.keys), *condition.arguments]
+            script = fan_out(condition.source if condition else None)
+            changed = script.run(self.plain_client, keys, arguments)
             if not changed:
-                return
+                return ["done"]
             version, *members = map(bytes_to_str, changed)
+            if not version:
+                return members
             bindings = [tuple(member.split(self.sep)) for member in members]
             self._bindings[exchange] = version, bindings
 

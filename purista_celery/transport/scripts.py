@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, TypeAlias
@@ -22,14 +23,18 @@ class Script:
     sha: str
 
     @classmethod
+    def of(cls, source: str) -> Script:
+        """Return the script with this text."""
+        return cls(source=source, sha=sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+    @classmethod
     def load(cls, name: str) -> Script:
         """Return the script `lua/<name>.lua`."""
-        source = (
+        return cls.of(
             files("purista_celery.transport")
             .joinpath("lua", f"{name}.lua")
             .read_text(encoding="utf-8")
         )
-        return cls(source=source, sha=sha1(source.encode(), usedforsecurity=False).hexdigest())
 
     def command(
         self, keys: Sequence[str], args: Sequence[Argument], *, in_full: bool = False
@@ -49,5 +54,28 @@ class Script:
 CLAIM = Script.load("claim")
 RESTORE = Script.load("restore")
 PUBLISH = Script.load("publish")
-FAN_OUT = Script.load("fan_out")
 EXTEND = Script.load("extend")
+
+_FAN_OUT = Script.load("fan_out").source
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Decides whether a message is stored, in the very step that stores it.
+
+    Args:
+        source: a Lua script, run with ``keys`` and ``arguments`` as its ``KEYS`` and ``ARGV``. It
+            returns an array of texts; the message is stored if ``done`` is the first of them.
+    """
+
+    source: str
+    keys: Sequence[str]
+    arguments: Sequence[Argument]
+
+
+@lru_cache(maxsize=16)
+def fan_out(condition: str | None = None) -> Script:
+    """Return the script that stores an event, if ``condition``, the text of another, agrees."""
+    if condition is None:
+        return Script.of(f"local condition\n{_FAN_OUT}")
+    return Script.of(f"local function condition(KEYS, ARGV)\n{condition}\nend\n{_FAN_OUT}")

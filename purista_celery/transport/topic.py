@@ -35,9 +35,9 @@ class Topic(TopicExchange):
         """Return what is stored beside a binding (called by Kombu)."""
         return expression(rkey)
 
-    def deliver(self, message: Any, exchange: str, routing_key: str, **kwargs: Any) -> None:
+    def deliver(self, message: Any, exchange: str, routing_key: str, **kwargs: Any) -> Any:
         """Store ``message`` in all queues that hear it (called by Kombu)."""
         if kwargs.get("_publish_batch") is not None or not self.channel.fans_out:
-            super().deliver(message, exchange, routing_key, **kwargs)
-        else:
-            self.channel.fan_out(message, exchange, routing_key)
+            return super().deliver(message, exchange, routing_key, **kwargs)
+        condition = kwargs.get("condition")
+        return self.channel.fan_out(message, exchange, routing_key, condition)

@@ -3,7 +3,7 @@
 -- KEYS: 1 lock  2 schedule  3.. entries, each once
 -- ARGV: 1 token; then for each entry: meta as it was read, new meta, when to look at it next (s), -1
 --       never, "" as is, and "1" if an occurrence of it is to be published after this
--- Returns {} if another leads; else for each entry "done" (also for a repeat whose answer got lost);
+-- Returns {} if another leads; else for each entry "done"; "again" for a repeat whose answer got lost;
 -- "moved"; "paused".
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {} end
 local verdicts = {}
@@ -11,7 +11,9 @@ for at = 3, #KEYS do
   local first = 4 * at - 10
   local read, meta, look, publishing = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
   local entry = redis.call('HMGET', KEYS[at], 'meta', 'paused')
-  if entry[1] ~= read and entry[1] ~= meta then
+  if entry[1] == meta and read ~= meta then
+    verdicts[at - 2] = 'again'
+  elseif entry[1] ~= read then
     verdicts[at - 2] = 'moved'
   elseif entry[2] and publishing == '1' then
     verdicts[at - 2] = 'paused'

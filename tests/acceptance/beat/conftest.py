@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from kombu import Connection, Consumer, Exchange, Queue
@@ -216,10 +216,11 @@ class Post:
     beat: Beat = field(init=False)
 
     @classmethod
-    def on(cls, clockwork: Clockwork) -> Post:
-        """Return a place with lines of its own."""
+    def on(cls, clockwork: Clockwork, *, one_line: bool = False) -> Self:
+        """Return a place with lines of its own; one, if broker and store are to be one server."""
         stage = clockwork.stage
-        return cls(clockwork, Line.to(stage.broker_url), Line.to(stage.ledger_url))
+        broker = Line.to(stage.broker_url)
+        return cls(clockwork, broker, broker if one_line else Line.to(stage.ledger_url))
 
     def start(self, *, wait: bool = False) -> Beat:
         stage = self.clockwork.stage

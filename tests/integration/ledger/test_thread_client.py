@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from purista_celery import redis_client
 from purista_celery.ledger.connection import connect
-from purista_celery.redis_client import ThreadClient
+from purista_celery.redis_client import KeptConnection, ThreadClient
 from tests.support.servers import RedisServer
 
 
@@ -62,6 +65,20 @@ def test_a_restart_goes_unnoticed(client: ThreadClient, server: RedisServer) -> 
     server.stop()
     server.start()
     assert client.get("kept") == "yes"
+
+
+def test_a_restart_in_a_pause_costs_no_command(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any retries: the connection is asked whether it is alive before it is used again."""
+    monkeypatch.setattr(redis_client, "_IDLE", 0)
+    pool = redis.ConnectionPool.from_url(server.url, retry=Retry(NoBackoff(), 0))
+    with KeptConnection(pool) as kept:
+        kept.set("kept", "yes")
+        server.stop()
+        server.start()
+        assert kept.get("kept") == b"yes"
+    pool.close()
 
 
 def test_a_refusal_costs_no_connection(client: ThreadClient) -> None:

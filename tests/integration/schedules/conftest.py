@@ -41,6 +41,9 @@ class Broker:
     def lend(self) -> Iterator[None]:
         yield None
 
+    def reaches(self, _: None, __: redis.Redis) -> bool:
+        return False
+
     def publish(self, event: AnyEvent, _: None) -> None:
         if self.before:
             self.before()
@@ -61,6 +64,8 @@ class World:
 
     client: redis.Redis
     broker: Broker = field(default_factory=Broker)
+    #: A real one, in the stand-in's place.
+    publisher: EventPublisher | None = None
     now: datetime = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
     keys: GroupKeys = field(default_factory=lambda: GroupKeys("app", "default"))
     start: datetime = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -81,7 +86,7 @@ class World:
             **fields,
         )
         outlet = Outlet(
-            publisher=cast(EventPublisher, self.broker),
+            publisher=self.publisher or cast(EventPublisher, self.broker),
             jobs=cast(JobProducer, None),
             ledger=self.ledger,
             queue_of=lambda schedule: pytest.fail(f"{schedule.name} enqueues"),

@@ -419,15 +419,16 @@ def test_closing_while_redis_is_away_raises_nothing_of_its_own(connect, client):
     channel = connection.channel()
     message = channel.basic_get("q")
     connection.transport.client = None  # as Kombu leaves it after a lost connection
-    port = channel.pool.connection_kwargs["port"]
-    channel.pool.connection_kwargs["port"] = 1
-    channel.pool.disconnect()
-    channel.pool.reset()
+    kept, pool = channel.plain_client.connection, channel.pool
+    port, kept.port, pool.connection_kwargs["port"] = kept.port, 1, 1
+    kept.disconnect()
+    pool.disconnect()
+    pool.reset()
     channel.close()
     assert client.hlen("unacked") == 1
     message.ack()
-    channel.pool.connection_kwargs["port"] = port
-    channel.pool.reset()
+    kept.port, pool.connection_kwargs["port"] = port, port
+    pool.reset()
     until(lambda: unsettled(client) == 0, seconds=10)
 
 
