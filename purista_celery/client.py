@@ -24,7 +24,7 @@ from purista_celery.messages.job import JobMessage
 from purista_celery.producer import masking
 from purista_celery.producer.events import BROKER_ERRORS, new_event
 from purista_celery.producer.invoke import invoke
-from purista_celery.producer.jobs import dumped
+from purista_celery.producer.payload import dumped
 from purista_celery.runtime import capabilities
 from purista_celery.runtime.runtime import Runtime, runtime_of
 from purista_celery.runtime.settle import Held

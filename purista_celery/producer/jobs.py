@@ -11,27 +11,17 @@ from contextlib import contextmanager
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, from_json
-
-from purista_celery.contracts.masking import is_sensitive
 from purista_celery.contracts.queue import Queue
 from purista_celery.contracts.receipt import Enqueue, Receipt
-from purista_celery.contracts.types import name_of
-from purista_celery.errors import (
-    InvalidMessage,
-    InvalidPayload,
-    LedgerUnavailable,
-    PayloadTooLarge,
-)
+from purista_celery.errors import InvalidMessage, LedgerUnavailable
 from purista_celery.ledger import underway
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Offer, RawMessage
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.job import JobMessage
-from purista_celery.messages.wire import explain
 from purista_celery.producer import masking, tracing
 from purista_celery.producer.events import BROKER_ERRORS, CONFIRM_WITHIN, RETRY_POLICY
+from purista_celery.producer.payload import dumped
 from purista_celery.producer.wiring import JobQueue, Wiring
 
 if TYPE_CHECKING:
@@ -206,41 +196,6 @@ class JobProducer:
             confirm_timeout=CONFIRM_WITHIN,
             kwargsrepr=masking.kwargsrepr(queue, message) if queue.is_sensitive else None,
         )
-
-
-def dumped(adapter: TypeAdapter[Any], value: Any, what: str, most: int) -> Any:
-    """Return ``value`` as JSON-able data, validated on its way out.
-
-    Args:
-        what: how the message names it.
-        most: the largest that is accepted, in bytes of JSON.
-
-    Raises:
-        InvalidPayload: it does not fit the contract.
-        PayloadTooLarge: it is larger than ``most``.
-    """
-    try:
-        text = adapter.dump_json(adapter.validate_python(value), by_alias=True, warnings="error")
-        # What can not be read again would be a dead letter at the other end.
-        adapter.validate_json(text)
-        value = from_json(text)
-    except ValidationError as error:
-        sensitive = is_sensitive(adapter)
-        raise InvalidPayload(
-            f"{what} does not fit its contract: {explain(error, sensitive=sensitive)} "
-            f"(got {name_of(type(value))})."
-        ) from (None if sensitive else error)
-    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-        raise InvalidPayload(
-            f"{what} can not be written as JSON: {type(error).__name__} "
-            f"(got {name_of(type(value))})."
-        ) from (None if is_sensitive(adapter) else error)
-    if len(text) > most:
-        raise PayloadTooLarge(
-            f"{what} has {len(text)} bytes, and {most} are allowed. Store it elsewhere and hand "
-            f"over its address, or raise PURISTA_MAX_PAYLOAD."
-        )
-    return value
 
 
 @contextmanager

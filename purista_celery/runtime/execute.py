@@ -21,7 +21,8 @@ from purista_celery.ledger.records import Claim, Settled, Verdict
 from purista_celery.messages.job import JobMessage
 from purista_celery.producer import masking, tracing
 from purista_celery.producer.events import BROKER_ERRORS, EventPublisher
-from purista_celery.producer.jobs import JobProducer, dumped
+from purista_celery.producer.jobs import JobProducer
+from purista_celery.producer.payload import dumped
 from purista_celery.producer.wiring import JobQueue, Wiring
 from purista_celery.runtime import handlers
 from purista_celery.runtime.fence import worker_of

@@ -20,8 +20,9 @@ from purista_celery.messages.envelope import AnyEvent, Trace
 from purista_celery.messages.job import JobMessage
 from purista_celery.producer.events import EventPublisher, new_event
 from purista_celery.producer.invoke import invoke
-from purista_celery.producer.jobs import JobProducer, dumped
+from purista_celery.producer.jobs import JobProducer
 from purista_celery.producer.masking import secrets_of
+from purista_celery.producer.payload import dumped
 from purista_celery.producer.wiring import JobQueue, Wiring
 from purista_celery.runtime.masking import JobLogger
 from purista_celery.runtime.results import publish_results, result_events
