@@ -20,46 +20,64 @@ _IDLE = 0.5
 class KeptConnection(redis.Redis):
     """Gives all its commands on one connection; threads that share it take turns.
 
-    The connection is asked whether it is alive after a pause, and made anew by the retries that the
-    pool's connections are configured with. It goes back to the pool when the client is closed or
-    forgotten. Pipelines and subscriptions have connections of their own.
+    The connection is taken with the first command, asked whether it is alive after a pause, and
+    made anew by the retries that the pool's connections are configured with. It goes back to the
+    pool when the client is closed or forgotten. Pipelines and subscriptions have their own.
     """
 
+    _used_at: float
+    #: The last command has come to its end, so the connection is open as far as we know.
+    _answered: bool
+
     def __init__(self, pool: redis.ConnectionPool) -> None:
-        super().__init__(connection_pool=pool, single_connection_client=True)
-        self._used_at = monotonic()
+        super().__init__(connection_pool=pool)
+        self._begin()
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Give a command, as redis-py does."""
-        with self.single_connection_lock:
-            if monotonic() - self._used_at > _IDLE:
+        if self._pid != os.getpid():
+            # A fork inherits its parent's, and a lock that nobody here may ever release.
+            self._begin()
+        with self._turn:
+            if self.connection is None:
+                self.connection = self.connection_pool.get_connection()
+            elif self._answered and monotonic() - self._used_at > _IDLE:
                 self._look()
+            self._answered = False
             try:
-                return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+                answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
             except redis.ResponseError:
+                self._answered = True
                 raise
             except BaseException:
                 # It may have been interrupted (by a soft time limit) between the command and its
                 # reply, which would be taken for that to the next.
-                self._disconnect()
+                self.connection.disconnect()  # type: ignore[no-untyped-call]
                 raise
-            finally:
-                self._used_at = monotonic()
+            self._answered, self._used_at = True, monotonic()
+            return answer
+
+    def close(self) -> None:
+        """Give the connection back; the next command takes one again."""
+        with self._turn:
+            super().close()
+
+    def _begin(self) -> None:
+        self.connection = None
+        self._pid = os.getpid()
+        self._turn = threading.RLock()
+        self._used_at = monotonic()
+        self._answered = False
 
     def _look(self) -> None:
-        """Let go of a connection that the server has closed: the next command connects."""
-        if self.connection is None:
-            return
+        """Let go of a connection that the server has closed: the command connects anew."""
+        connection: Any = self.connection
         try:
-            unasked = self.connection.can_read()
+            unasked = connection.can_read()
         except (redis.RedisError, OSError):
             unasked = True
         if unasked:
-            self._disconnect()
-
-    def _disconnect(self) -> None:
-        if self.connection is not None:
-            self.connection.disconnect()  # type: ignore[no-untyped-call]
+            connection.disconnect()
 
 
 class ThreadClient(redis.Redis):
@@ -78,21 +96,7 @@ class ThreadClient(redis.Redis):
 
     def _of_this_thread(self) -> KeptConnection:
         here = self._threads.__dict__
-        # A fork inherits its parent's.
-        if here.get("pid") != os.getpid():
+        if "client" not in here:
             here["client"] = KeptConnection(self.connection_pool)
-            here["pid"] = os.getpid()
         client: KeptConnection = here["client"]
         return client
-
-
-def same_server(one: redis.ConnectionPool, other: redis.ConnectionPool) -> bool:
-    """Tell whether both lead to one database of one server, as the same user."""
-    return _place(one) == _place(other)
-
-
-def _place(pool: redis.ConnectionPool) -> tuple[object, ...]:
-    to: dict[str, Any] = pool.connection_kwargs
-    address = to.get("path") or (to.get("host", "localhost"), int(to.get("port", 6379)))
-    user = [to.get(part) or None for part in ("username", "password", "credential_provider")]
-    return (address, int(to.get("db") or 0), *user)

@@ -18,8 +18,7 @@ from purista_celery.errors import BrokerUnavailable, EventUnroutable
 from purista_celery.messages.envelope import AnyEvent, EventMessage, ScheduleTrigger, Sender, Trace
 from purista_celery.producer import routes, tracing
 from purista_celery.producer.bridge import EventBridge
-from purista_celery.redis_client import same_server
-from purista_celery.transport import Channel, Condition
+from purista_celery.transport import Condition, Transport, leads_to
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -92,8 +91,12 @@ class EventPublisher:
         Raises:
             BrokerUnavailable: there is no connection to be had.
         """
-        with _connected():
+        try:
             producer = self._app.producer_pool.acquire(block=True)
+        except BROKER_ERRORS as error:
+            raise BrokerUnavailable(
+                f"No connection to the broker: {type(error).__name__}. Check the broker."
+            ) from error
         with producer:
             yield producer
 
@@ -115,18 +118,13 @@ class EventPublisher:
             self._declared = True
 
     def reaches(self, producer: Producer, client: Redis) -> bool:
-        """Tell whether :meth:`publish_if` may ask for keys that ``client`` sees.
-
-        Raises:
-            BrokerUnavailable: there is no connection to be had.
-        """
-        with _connected():
-            channel: Any = producer.channel
+        """Tell whether :meth:`publish_if` may ask for keys that ``client`` sees."""
+        connection: Any = producer.connection
         return (
-            isinstance(channel, Channel)
-            and channel.fans_out
+            isinstance(connection.transport, Transport)
+            and self.bridge.exchange.type == "topic"
             and not self._inboxes
-            and same_server(channel.pool, client.connection_pool)
+            and leads_to(connection, client.connection_pool)
         )
 
     def publish_if(
@@ -231,17 +229,6 @@ class EventPublisher:
             trace_id=event.trace_id,
             attributes={"messaging.destination.name": event.event_name},
         )
-
-
-@contextmanager
-def _connected() -> Iterator[None]:
-    """Say of what the broker raises that there is no connection."""
-    try:
-        yield
-    except BROKER_ERRORS as error:
-        raise BrokerUnavailable(
-            f"No connection to the broker: {type(error).__name__}. Check the broker."
-        ) from error
 
 
 @contextmanager

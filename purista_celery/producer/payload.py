@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -64,8 +65,7 @@ def _not_finite(adapter: TypeAdapter[Any], value: Any) -> int:
 def _count(data: Any) -> int:
     if isinstance(data, float):
         return not math.isfinite(data)
-    if isinstance(data, dict):
-        return sum(map(_count, data.values()))
-    if isinstance(data, list | tuple | set | frozenset):
-        return sum(map(_count, data))
-    return 0
+    if isinstance(data, str | bytes) or not isinstance(data, Iterable):
+        return 0
+    values = data.values() if isinstance(data, Mapping) else ()
+    return sum(map(_count, data)) + sum(map(_count, values))

@@ -14,7 +14,7 @@ import logging
 import time
 from contextlib import suppress
 from inspect import isgenerator
-from multiprocessing.connection import wait
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import Any
 
 from celery.concurrency.asynpool import AsynPool
@@ -44,14 +44,28 @@ def hear_processes(pool: Any, hub: Any) -> None:
         if waited > _LOOK_EVERY and not told:
             log.info("Waiting for processes to accept %d jobs that they were sent", len(sent))
             told = True
-        for job in sent:
-            # A body larger than a pipe's buffer is written piece by piece.
-            if (writer := job._writer()) in processes._active_writers:
-                processes._flush_writer(job._write_to, writer)
-        answers = {job._write_to.outqR_fd for job in sent}
-        for descriptor in wait(answers, _LOOK_EVERY):
+        _advance(processes, hub, sent)
+
+
+def _advance(processes: Any, hub: Any, sent: list[Any]) -> None:
+    """Read the answers to ``sent``, and go on writing what is larger than a pipe's buffer."""
+    answers = {job._write_to.outqR_fd for job in sent}
+    unwritten = {
+        job._write_to.inqW_fd: writer
+        for job in sent
+        if (writer := job._writer()) in processes._active_writers
+    }
+    with DefaultSelector() as selector:
+        for descriptor in answers:
+            selector.register(descriptor, EVENT_READ)
+        for descriptor in unwritten:
+            selector.register(descriptor, EVENT_WRITE)
+        for key, _ in selector.select(_LOOK_EVERY):
             with suppress(OSError, EOFError):  # It has just died.
-                _read(processes, hub, descriptor)
+                if key.fd in answers:
+                    _read(processes, hub, key.fd)
+                else:
+                    next(unwritten[key.fd], None)
 
 
 def _sent(processes: Any) -> list[Any]:
@@ -63,8 +77,8 @@ def _sent(processes: Any) -> list[Any]:
     ]
 
 
-def _read(processes: Any, hub: Any, descriptor: Any) -> None:
-    """Read one answer, as the event loop would: on from where it stopped, if within one."""
+def _read(processes: Any, hub: Any, descriptor: int) -> None:
+    """Read one answer, as the event loop would: on from where it stopped, if it still knows."""
     callback, arguments = hub.readers.get(descriptor) or (
         processes.handle_result_event,
         (descriptor,),

@@ -240,6 +240,7 @@ class GroupHost:
         attempt = state.attempting(occurrence)
         # Redis refuses the step to a beat that does not lead: the check before each publish.
         if outlet.sends_at_once(schedule):
+            self._pay()
             step = Step(tracked, attempt.fired(occurrence, now), plan=True, publishing=True)
             with self._noting_failure(tracked, attempt):
                 condition = self._store.condition(step)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from kombu.transport import TRANSPORT_ALIASES
 
-from purista_celery.transport.address import connection_settings
+from purista_celery.transport.address import connection_settings, leads_to
 from purista_celery.transport.channel import Channel
 from purista_celery.transport.leases import DeliveryLeases
 from purista_celery.transport.scripts import Condition
@@ -22,4 +22,4 @@ from purista_celery.transport.transport import Transport
 # the scheme up without regard to broker_transport.
 TRANSPORT_ALIASES.setdefault("socket", "purista_celery.transport:Transport")
 
-__all__ = ["Channel", "Condition", "DeliveryLeases", "Transport", "connection_settings"]
+__all__ = ["Channel", "Condition", "DeliveryLeases", "Transport", "connection_settings", "leads_to"]

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from kombu.connection import Connection
 from kombu.utils.url import as_url, parse_url
+from redis import ConnectionPool
 
 from purista_celery.errors import ConfigurationError
 
@@ -93,6 +94,26 @@ def uri_of(connection: Connection, *, include_password: bool, mask: str) -> str:
         mask=mask,
     )
     return url
+
+
+def leads_to(connection: Connection, pool: ConnectionPool) -> bool:
+    """Tell whether a settled connection and ``pool`` lead to one database of one server.
+
+    That is, by the same name, and as the same user. Nothing is connected.
+    """
+    at, to = connection, pool.connection_kwargs
+    host, port = str(at.hostname or "localhost"), int(at.port or 6379)
+    if host.startswith("socket://"):
+        there: object = "/" + (parse_url(host)["virtual_host"] or "")
+    else:
+        there = host, port
+    here = to.get("path") or (str(to.get("host", "localhost")), int(to.get("port", 6379)))
+    database = str(at.virtual_host or "").strip("/") or "0"
+    users = (at.userid or None, at.password or None, at.credential_provider or None)
+    return (there, database, *users) == (
+        *(here, str(to.get("db") or 0)),
+        *(to.get(part) or None for part in ("username", "password", "credential_provider")),
+    )
 
 
 def _scheme(url: str) -> str:

@@ -69,6 +69,8 @@ class Publishing(stock.Channel):
     def _disconnect_pools(self) -> None:
         # Kombu would forget the pool, and cut off the thread that is sending acknowledgements.
         lasting, self._pool = self.__dict__.get("_lasting_pool"), None
+        if kept := self.__dict__.get("plain_client"):
+            kept.close()
         super()._disconnect_pools()
         if lasting is not None:
             lasting.disconnect(inuse_connections=False)

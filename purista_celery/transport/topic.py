@@ -37,7 +37,8 @@ class Topic(TopicExchange):
 
     def deliver(self, message: Any, exchange: str, routing_key: str, **kwargs: Any) -> Any:
         """Store ``message`` in all queues that hear it (called by Kombu)."""
-        if kwargs.get("_publish_batch") is not None or not self.channel.fans_out:
-            return super().deliver(message, exchange, routing_key, **kwargs)
         condition = kwargs.get("condition")
+        by_kombu = kwargs.get("_publish_batch") is not None or not self.channel.fans_out
+        if by_kombu and condition is None:
+            return super().deliver(message, exchange, routing_key, **kwargs)
         return self.channel.fan_out(message, exchange, routing_key, condition)

@@ -33,6 +33,8 @@ class Work(BaseModel):
     n: int = 0
     mode: str = "ok"
     seconds: float = 0
+    #: Makes it as long as it needs to be.
+    filler: str = ""
 
 
 class Done(BaseModel):

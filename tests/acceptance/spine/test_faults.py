@@ -10,6 +10,7 @@ import time
 from datetime import timedelta
 
 import psutil
+import pytest
 
 from tests.acceptance.spine.conftest import APP, Spine
 from tests.acceptance.spine.services import Work, long, patient, work
@@ -156,12 +157,19 @@ def test_warm_shutdown_lets_a_short_job_finish(spine: Spine) -> None:
     assert len(_starts(spine, job_id)) == 1
 
 
-def test_warm_shutdown_waits_for_a_job_that_was_just_sent_to_its_process(spine: Spine) -> None:
-    """Sent, not begun when SIGTERM comes: it is this worker's, ends there, and then so does it."""
+@pytest.mark.parametrize("size", [0, 300_000])
+def test_warm_shutdown_waits_for_a_job_that_was_just_sent_to_its_process(
+    spine: Spine, size: int
+) -> None:
+    """Sent, not begun when SIGTERM comes: it is this worker's, ends there, and then so does it.
+
+    One that is larger than what a pipe holds has been sent in part.
+    """
     worker = spine.worker("-c", "1")
     [child] = worker.children()
     os.kill(child, signal.SIGSTOP)
-    job_id = spine.enqueue("deaf", seconds=1).job_id
+    deaf = Work(mode="deaf", seconds=1, filler="x" * size)
+    job_id = spine.client.enqueue(work, deaf).job_id
     until(lambda: f"[{job_id}] received" in worker.text, "the job is received")
     for _ in range(2):  # Answered by the loop that sends jobs, a turn later each.
         until(lambda: spine.app.control.ping(timeout=0.5), "the worker answers")

@@ -16,6 +16,7 @@ from purista_celery import redis_client
 from purista_celery.ledger.connection import connect
 from purista_celery.redis_client import KeptConnection, ThreadClient
 from tests.support.servers import RedisServer
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -119,8 +120,81 @@ def test_no_command_is_given_the_reply_to_an_interrupted_one(
     assert client.incr("number") == 1
 
 
-def test_a_child_does_not_share_its_parents_connection(client: ThreadClient) -> None:
+def test_an_outage_costs_a_command_no_more_than_its_retries(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command connects once for each of its tries; nobody asks a closed socket first."""
+    monkeypatch.setattr(redis_client, "_IDLE", 0)
+    pool = redis.ConnectionPool.from_url(server.url, retry=Retry(NoBackoff(), 0))
+    with KeptConnection(pool) as kept:
+        kept.set("kept", "yes")
+        server.stop()
+        tries: list[object] = []
+        kind = type(kept.connection)
+        connecting = kind.connect_check_health
+
+        def connect_check_health(*arguments: object, **options: object) -> None:
+            tries.append(arguments)
+            connecting(*arguments, **options)
+
+        monkeypatch.setattr(kind, "connect_check_health", connect_check_health)
+        for _ in range(3):
+            with pytest.raises(redis.ConnectionError):
+                kept.get("kept")
+        assert len(tries) == 3
+        server.start()
+        assert kept.get("kept") == b"yes"
+    pool.close()
+
+
+def test_a_client_that_is_made_connects_to_nothing(server: RedisServer) -> None:
+    """A pool process that never asks costs no connection; one that is closed gives it back."""
+    pool = redis.ConnectionPool.from_url(server.url)
+    kept = KeptConnection(pool)
+    assert connections(server) == 0
+    kept.ping()
+    kept.close()
+    pool.disconnect(inuse_connections=False)
+    assert connections(server) == 0
+    assert kept.ping()
+    kept.close()
+    pool.close()
+
+
+@pytest.fixture(params=["thread", "kept"])
+def forked(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[redis.Redis]:
+    """Either client."""
+    if request.param == "thread":
+        with connect(server.url) as client:
+            yield client
+        return
+    pool = redis.ConnectionPool.from_url(server.url)
+    with KeptConnection(pool) as client:
+        yield client
+    pool.close()
+
+
+def test_a_child_needs_no_lock_that_its_parent_held(server: RedisServer) -> None:
+    """Another thread was in the middle of a command when the process forked."""
+    pool = redis.ConnectionPool.from_url(server.url)
+    with KeptConnection(pool) as client:
+        busy = threading.Thread(target=lambda: client.blpop(["nothing"], timeout=2))
+        busy.start()
+        with server.client() as other:
+            until(lambda: other.info("clients")["blocked_clients"] == 1, "it waits")
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(5)
+            os._exit(0 if client.ping() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        busy.join(10)
+    pool.close()
+
+
+def test_a_child_does_not_share_its_parents_connection(forked: redis.Redis) -> None:
     """Two processes that read from one socket would get each other's replies."""
+    client = forked
     mine = client.client_id()
     read, write = os.pipe()
     child = os.fork()

@@ -181,8 +181,36 @@ def test_what_can_not_be_stored_is_not_written_down(world: Any, every: Any) -> N
     assert (event["schedule"]["attempt"], state(world).runs) == (2, 1)
 
 
-def test_a_broker_elsewhere_is_told_apart(world: Any, schedule_redis: RedisServer) -> None:
-    """Another database of the same server has none of the schedules' keys."""
-    for publisher in publisher_at(f"{schedule_redis.url.removesuffix('/0')}/1"):
+@pytest.mark.parametrize("broker", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1//"])
+def test_where_the_broker_is_needs_no_connection(world: Any, broker: str) -> None:
+    """Schedules that publish nothing must not wait for a broker that is away."""
+    for publisher in publisher_at(broker):
         with publisher.lend() as producer:
             assert not publisher.reaches(producer, world.client)
+            there = Redis.from_url("redis://127.0.0.1:1/0")
+            assert publisher.reaches(producer, there) is broker.startswith("redis")
+
+
+def test_a_broker_that_has_never_been_there_is_noted(world: Any, every: Any) -> None:
+    """The schedule says that its first try has failed."""
+    for publisher in publisher_at("redis://127.0.0.1:1/0"):
+        world.publisher = publisher
+        with pytest.raises(BrokerUnavailable):
+            world.run(world.beat(every()), seconds=10)
+        assert (state(world).attempt, state(world).error) == (1, PublishFailed.code)
+
+
+def test_a_step_that_is_owed_is_paid_before_an_occurrence_is_published(
+    publisher: EventPublisher, world: Any, every: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a beat which dies then has no more than the one occurrence in hand."""
+    beat = world.beat(every(name="a", concurrency="forbid"), every(name="b"))
+    world.run(beat, seconds=9)
+    seen = []
+    meanwhile(
+        publisher,
+        monkeypatch,
+        lambda: seen.append(world.client.hget(world.keys.entry("clock/1/a"), "meta")),
+    )
+    world.run(beat, seconds=1)
+    assert [State.from_wire(meta).runs for meta in seen] == [1]

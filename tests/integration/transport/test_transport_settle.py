@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
@@ -430,6 +431,22 @@ def test_closing_while_redis_is_away_raises_nothing_of_its_own(connect, client):
     kept.port, pool.connection_kwargs["port"] = port, port
     pool.reset()
     until(lambda: unsettled(client) == 0, seconds=10)
+
+
+def test_a_closed_channel_leaves_no_connection_behind(connect, client):
+    """Not even until its objects are collected."""
+    before = len(client.client_list())
+    gc.disable()
+    try:
+        for _ in range(3):
+            connection = connect()
+            channel = connection.channel()
+            Producer(channel).publish({"n": 1}, routing_key="q")
+            channel.close()
+            connection.release()
+        until(lambda: len(client.client_list()) == before, seconds=5)
+    finally:
+        gc.enable()
 
 
 def test_records_are_readable_by_stock_tools(connect, client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -38,6 +39,8 @@ class Lenient(BaseModel):
         (Reading, Reading(value=NAN)),
         (Reading, {"value": 1.5, "more": [NAN]}),
         (float | None, NAN),
+        (Any, deque([NAN])),
+        (deque[float | None], deque([1.0, INFINITY])),
     ],
 )
 def test_a_number_that_json_can_not_say_is_refused(kind: Any, value: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 
 import pytest
+import redis
 from kombu import Connection
 
 from purista_celery.errors import ConfigurationError
-from purista_celery.transport import connection_settings
+from purista_celery.transport import connection_settings, leads_to
 from purista_celery.transport.address import TRANSPORT, settle_address, uri_of
 
 
@@ -116,3 +117,27 @@ def test_connection_without_url_is_left_alone():
     connection = Connection("h", port=7, transport=TRANSPORT)
     settle_address(connection)
     assert (connection.hostname, connection.port) == ("h", 7)
+
+
+@pytest.mark.parametrize(
+    ("broker", "other", "same"),
+    [
+        ("redis://h", "redis://h:6379/0", True),
+        ("redis://u:p%2F@h:7/3", "redis://u:p%2F@h:7/3", True),
+        ("rediss://h:7", "rediss://h:7", True),
+        ("unix:///run/a%20b/redis.sock?db=1", "unix:///run/a%20b/redis.sock?db=1", True),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock", True),
+        ("redis://h:7", "redis://h:8", False),
+        ("redis://h", "redis://i", False),
+        ("redis://h/0", "redis://h/1", False),
+        ("redis://u:p@h", "redis://v:p@h", False),
+        ("redis://u:p@h", "redis://u:q@h", False),
+        ("unix:///run/redis.sock", "unix:///run/other.sock", False),
+        ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock", False),
+        ("unix:///run/redis.sock", "redis://h", False),
+    ],
+)
+def test_a_broker_leads_to_the_place_of_a_pool_or_not(broker, other, *, same):
+    """One server by the same name, one database of it, one user; nothing is connected."""
+    connection = Settled(**connection_settings(broker))
+    assert leads_to(connection, redis.ConnectionPool.from_url(other)) is same
