@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from amqp.exceptions import AMQPError
@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from purista_celery.errors import BrokerUnavailable, EventUnroutable
 from purista_celery.messages.envelope import AnyEvent, EventMessage, ScheduleTrigger, Sender, Trace
 from purista_celery.producer import routes, tracing
-from purista_celery.producer.bridge import EventBridge
+from purista_celery.producer.bridge import EventBridge, Publication
 from purista_celery.transport import Condition, Transport, leads_to
 
 if TYPE_CHECKING:
@@ -112,10 +112,9 @@ class EventPublisher:
             BrokerUnavailable: the broker did not take it.
             EventUnroutable: it is required, and no queue takes it.
         """
-        with self._hop(event), _accepted(event):
-            with self._app.producer_or_acquire(producer) as lent:
-                self._deliver(lent, event, required=required)
-            self._declared = True
+        with self._publishing(event, producer) as lent:
+            self._deliver(lent, event, required=required)
+        self._declared = True
 
     def reaches(self, producer: Producer, client: Redis) -> bool:
         """Tell whether :meth:`publish_if` may ask for keys that ``client`` sees."""
@@ -139,22 +138,19 @@ class EventPublisher:
             BrokerUnavailable: the broker did not answer. If the script was run all the same, it
                 must know that when it is asked again.
         """
-        with (
-            self._hop(event),
-            _accepted(event),
-            self._app.producer_or_acquire(producer) as lent,
-        ):
+        with self._publishing(event, producer) as lent:
             return _ensured(lent, lambda channel: self._fan_out(channel, event, condition))
 
     def _fan_out(self, channel: Any, event: AnyEvent, condition: Condition) -> list[str]:
         exchange = self.bridge.exchange
         if exchange.name not in channel.state.exchanges:
             exchange(channel).declare()
-        message, properties = self._message(event)
+        publication = self.bridge.publication(event)
+        message, properties = _message(event, publication)
         answer: list[str] = channel.basic_publish(
             channel.prepare_message(**message, properties=properties),
             exchange=exchange.name,
-            routing_key=self.bridge.publication(event).routing_key,
+            routing_key=publication.routing_key,
             condition=condition,
         )
         return answer
@@ -192,12 +188,13 @@ class EventPublisher:
             )
 
     def _send(self, producer: Producer, event: AnyEvent) -> None:
-        message, properties = self._message(event)
+        publication = self.bridge.publication(event)
+        message, properties = _message(event, publication)
         producer.publish(
             **message,
             **properties,
             exchange=self.bridge.exchange,
-            routing_key=self.bridge.publication(event).routing_key,
+            routing_key=publication.routing_key,
             # Kombu's Redis transport takes an exchange that this very connection has not
             # declared for a direct one, and wildcard queues would get nothing.
             declare=[self.bridge.exchange, *(() if self._declared else self._inboxes)],
@@ -207,40 +204,39 @@ class EventPublisher:
             confirm_timeout=CONFIRM_WITHIN,
         )
 
-    def _message(self, event: AnyEvent) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return an event's message, and its AMQP properties."""
-        publication, parent = self.bridge.publication(event), tracing.traceparent()
-        return {
-            "body": event.to_json(),
-            "content_type": "application/json",
-            "content_encoding": "utf-8",
-            "headers": {**publication.headers, **({"traceparent": parent} if parent else {})},
-        }, {
-            "delivery_mode": 2,
-            "message_id": event.id,
-            "timestamp": publication.timestamp,
-            "type": event.message_type,
-        }
-
-    def _hop(self, event: AnyEvent) -> AbstractContextManager[None]:
-        return tracing.hop(
+    @contextmanager
+    def _publishing(self, event: AnyEvent, producer: Producer | None) -> Iterator[Producer]:
+        """Lend a producer for ``event``; what the broker raises says that it was not accepted."""
+        with tracing.hop(
             "producer",
             f"emit {event.event_name}",
             trace_id=event.trace_id,
             attributes={"messaging.destination.name": event.event_name},
-        )
+        ):
+            try:
+                with self._app.producer_or_acquire(producer) as lent:
+                    yield lent
+            except BROKER_ERRORS as error:
+                raise BrokerUnavailable(
+                    f"Event {event.event_name!r} ({event.id}) was not accepted: "
+                    f"{type(error).__name__}. Check the broker and emit it again."
+                ) from error
 
 
-@contextmanager
-def _accepted(event: AnyEvent) -> Iterator[None]:
-    """Say of what the broker raises that ``event`` was not accepted."""
-    try:
-        yield
-    except BROKER_ERRORS as error:
-        raise BrokerUnavailable(
-            f"Event {event.event_name!r} ({event.id}) was not accepted: "
-            f"{type(error).__name__}. Check the broker and emit it again."
-        ) from error
+def _message(event: AnyEvent, publication: Publication) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an event's message, and its AMQP properties."""
+    parent = tracing.traceparent()
+    return {
+        "body": event.to_json(),
+        "content_type": "application/json",
+        "content_encoding": "utf-8",
+        "headers": {**publication.headers, **({"traceparent": parent} if parent else {})},
+    }, {
+        "delivery_mode": 2,
+        "message_id": event.id,
+        "timestamp": publication.timestamp,
+        "type": event.message_type,
+    }
 
 
 def _ensured(producer: Producer, ask: Callable[[Any], T]) -> T:

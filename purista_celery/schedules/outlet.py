@@ -37,8 +37,8 @@ class Outlet:
     instance_id: str
     #: Lent for many events; each takes one of its own without it.
     producer: Producer | None = None
-    #: Client of the Redis that keeps the schedules.
-    store: Redis | None = None
+    #: The broker is the Redis that keeps the schedules, so that both change in one step.
+    at_once: bool = False
 
     @contextmanager
     def opened(self, store: Redis) -> Iterator[Outlet]:
@@ -51,17 +51,12 @@ class Outlet:
             BrokerUnavailable: there is no connection to be had.
         """
         with self.publisher.lend() as producer:
-            yield replace(self, producer=producer, store=store)
+            at_once = self.publisher.reaches(producer, store)
+            yield replace(self, producer=producer, at_once=at_once)
 
     def sends_at_once(self, schedule: Schedule) -> bool:
-        """Tell whether occurrences are for :meth:`send_if`: the broker is the schedules' Redis.
-
-        And what is sent is an event, with nothing around it.
-        """
-        plain = schedule.target_kind == "event" and schedule.concurrency == "allow"
-        if not plain or self.producer is None or self.store is None:
-            return False
-        return self.publisher.reaches(self.producer, self.store)
+        """Tell whether occurrences are for :meth:`send_if`: an event, with nothing around it."""
+        return self.at_once and schedule.target_kind == "event" and schedule.concurrency == "allow"
 
     def send_if(
         self,

@@ -35,6 +35,15 @@ def client(server: RedisServer) -> Iterator[ThreadClient]:
         yield client
 
 
+@pytest.fixture
+def kept(server: RedisServer) -> Iterator[KeptConnection]:
+    """One connection, without any retries."""
+    pool = redis.ConnectionPool.from_url(server.url, retry=Retry(NoBackoff(), 0))
+    with KeptConnection(pool) as kept:
+        yield kept
+    pool.close()
+
+
 def connections(server: RedisServer) -> int:
     """Return how many others are connected."""
     with server.client() as other:
@@ -69,17 +78,14 @@ def test_a_restart_goes_unnoticed(client: ThreadClient, server: RedisServer) -> 
 
 
 def test_a_restart_in_a_pause_costs_no_command(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    kept: KeptConnection, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without any retries: the connection is asked whether it is alive before it is used again."""
+    """The connection is asked whether it is alive before it is used again."""
     monkeypatch.setattr(redis_client, "_IDLE", 0)
-    pool = redis.ConnectionPool.from_url(server.url, retry=Retry(NoBackoff(), 0))
-    with KeptConnection(pool) as kept:
-        kept.set("kept", "yes")
-        server.stop()
-        server.start()
-        assert kept.get("kept") == b"yes"
-    pool.close()
+    kept.set("kept", "yes")
+    server.stop()
+    server.start()
+    assert kept.get("kept") == b"yes"
 
 
 def test_a_refusal_costs_no_connection(client: ThreadClient) -> None:
@@ -121,30 +127,27 @@ def test_no_command_is_given_the_reply_to_an_interrupted_one(
 
 
 def test_an_outage_costs_a_command_no_more_than_its_retries(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    kept: KeptConnection, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each command connects once for each of its tries; nobody asks a closed socket first."""
     monkeypatch.setattr(redis_client, "_IDLE", 0)
-    pool = redis.ConnectionPool.from_url(server.url, retry=Retry(NoBackoff(), 0))
-    with KeptConnection(pool) as kept:
-        kept.set("kept", "yes")
-        server.stop()
-        tries: list[object] = []
-        kind = type(kept.connection)
-        connecting = kind.connect_check_health
+    kept.set("kept", "yes")
+    server.stop()
+    tries: list[object] = []
+    kind = type(kept.connection)
+    connecting = kind.connect_check_health
 
-        def connect_check_health(*arguments: object, **options: object) -> None:
-            tries.append(arguments)
-            connecting(*arguments, **options)
+    def connect_check_health(*arguments: object, **options: object) -> None:
+        tries.append(arguments)
+        connecting(*arguments, **options)
 
-        monkeypatch.setattr(kind, "connect_check_health", connect_check_health)
-        for _ in range(3):
-            with pytest.raises(redis.ConnectionError):
-                kept.get("kept")
-        assert len(tries) == 3
-        server.start()
-        assert kept.get("kept") == b"yes"
-    pool.close()
+    monkeypatch.setattr(kind, "connect_check_health", connect_check_health)
+    for _ in range(3):
+        with pytest.raises(redis.ConnectionError):
+            kept.get("kept")
+    assert len(tries) == 3
+    server.start()
+    assert kept.get("kept") == b"yes"
 
 
 def test_a_client_that_is_made_connects_to_nothing(server: RedisServer) -> None:
@@ -161,40 +164,29 @@ def test_a_client_that_is_made_connects_to_nothing(server: RedisServer) -> None:
     pool.close()
 
 
-@pytest.fixture(params=["thread", "kept"])
-def forked(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[redis.Redis]:
-    """Either client."""
-    if request.param == "thread":
-        with connect(server.url) as client:
-            yield client
-        return
-    pool = redis.ConnectionPool.from_url(server.url)
-    with KeptConnection(pool) as client:
-        yield client
-    pool.close()
-
-
-def test_a_child_needs_no_lock_that_its_parent_held(server: RedisServer) -> None:
+def test_a_child_needs_no_lock_that_its_parent_held(
+    kept: KeptConnection, server: RedisServer
+) -> None:
     """Another thread was in the middle of a command when the process forked."""
-    pool = redis.ConnectionPool.from_url(server.url)
-    with KeptConnection(pool) as client:
-        busy = threading.Thread(target=lambda: client.blpop(["nothing"], timeout=2))
-        busy.start()
-        with server.client() as other:
-            until(lambda: other.info("clients")["blocked_clients"] == 1, "it waits")
-        child = os.fork()
-        if not child:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(5)
-            os._exit(0 if client.ping() else 1)
-        assert os.waitpid(child, 0)[1] == 0
-        busy.join(10)
-    pool.close()
+    busy = threading.Thread(target=lambda: kept.blpop(["nothing"], timeout=2))
+    busy.start()
+    with server.client() as other:
+        until(lambda: other.info("clients")["blocked_clients"] == 1, "it waits")
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(5)
+        os._exit(0 if kept.ping() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    busy.join(10)
 
 
-def test_a_child_does_not_share_its_parents_connection(forked: redis.Redis) -> None:
+@pytest.mark.parametrize("name", ["client", "kept"])
+def test_a_child_does_not_share_its_parents_connection(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     """Two processes that read from one socket would get each other's replies."""
-    client = forked
+    client = request.getfixturevalue(name)
     mine = client.client_id()
     read, write = os.pipe()
     child = os.fork()
