@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
@@ -17,6 +18,11 @@ _REFUSALS = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
 _REFUSING = (OutOfMemoryError, ReadOnlyError)
 
 
+#: redis-py's own limit of 100 would end jobs in a pool of more threads: each keeps a connection.
+#: What a server can take, the server says.
+MOST_CONNECTIONS = 2**16
+
+
 def connect(url: str) -> redis.Redis:
     """Return a client for ``url`` (``redis://``, ``rediss://`` or ``unix://``); connects lazily."""
     client: redis.Redis = ThreadClient.from_url(
@@ -27,8 +33,26 @@ def connect(url: str) -> redis.Redis:
         retry=Patience(),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError],
         health_check_interval=30,
+        max_connections=MOST_CONNECTIONS,
     )
     return client
+
+
+def apart(client: redis.Redis, patience: timedelta) -> redis.Redis:
+    """Return a client for the same Redis with connections of its own.
+
+    Args:
+        patience: how long one command waits for its answer.
+    """
+    pool = client.connection_pool
+    seconds = patience.total_seconds()
+    options = {**pool.connection_kwargs, "socket_timeout": seconds}
+    options["socket_connect_timeout"] = min(seconds, options["socket_connect_timeout"])
+    return ThreadClient(
+        connection_pool=redis.ConnectionPool(
+            connection_class=pool.connection_class, max_connections=MOST_CONNECTIONS, **options
+        )
+    )
 
 
 @contextmanager

@@ -38,6 +38,15 @@ class QueueKeys:
         """Sorted set: held jobs by the end of their lease (ms)."""
         return f"{self.root}:leased"
 
+    def held(self, worker_id: str) -> str:
+        """Set: the jobs that one worker holds."""
+        return f"{self.leased}:{worker_id}"
+
+    @cached_property
+    def looked(self) -> str:
+        """String: there while jobs that may be lost behind a backlog have just been looked for."""
+        return f"{self.root}:looked"
+
     @cached_property
     def dead(self) -> str:
         """Sorted set: dead letters by the time of their death (ms)."""
@@ -91,6 +100,6 @@ def workers_key(namespace: str) -> str:
     return f"{{{namespace}}}:workers"
 
 
-def presence_channel(namespace: str, worker_id: str) -> str:
-    """Pub/sub channel that a worker's main process listens on as long as it is connected."""
-    return f"{{{namespace}}}:alive:{worker_id}"
+def heard_key(namespace: str) -> str:
+    """Hash: since when, and when last, any worker has been heard from (ms)."""
+    return f"{{{namespace}}}:workers:heard"

@@ -15,16 +15,19 @@ import redis
 from redis.commands.core import Script
 
 from purista_celery.contracts.receipt import Receipt
-from purista_celery.ledger.connection import available
+from purista_celery.ledger.connection import apart, available
 from purista_celery.ledger.keys import QueueKeys
 from purista_celery.ledger.records import (
     UNLIMITED,
+    Abandoned,
     Claim,
     Expired,
+    Holding,
     Limits,
     Offer,
     OutgoingEvent,
     RawMessage,
+    Renewed,
     Settled,
     Verdict,
 )
@@ -35,8 +38,11 @@ from purista_celery.messages.job import JobMessage
 
 Event = OutgoingEvent
 
-#: Jobs that are stored in one round trip.
+#: Calls that go in one round trip.
 _AT_ONCE = 1000
+#: A message may be lost behind a backlog that never ends: after so many graces its job is offered
+#: again although others' messages wait.
+LOST_BEHIND_A_BACKLOG = 60
 
 
 class Ledger:
@@ -49,10 +55,19 @@ class Ledger:
     def __init__(self, client: redis.Redis, namespace: str, result_ttl: timedelta) -> None:
         self.client = client
         self.namespace = namespace
+        self._result_ttl = result_ttl
         self._ttl = milliseconds(result_ttl)
-        self.workers = Workers(client, namespace)
         self._scripts = Scripts(client)
+        self.workers = Workers(client, namespace, self._scripts)
         self._keys: dict[str, QueueKeys] = {}
+
+    def apart(self, patience: timedelta) -> Ledger:
+        """Return the same ledger on connections of its own, for a duty that nothing may hold up.
+
+        Args:
+            patience: how long one command waits for its answer.
+        """
+        return Ledger(apart(self.client, patience), self.namespace, self._result_ttl)
 
     def keys(self, queue: str) -> QueueKeys:
         """Return the names of a queue's keys."""
@@ -67,14 +82,7 @@ class Ledger:
 
     def enqueue_many(self, jobs: Sequence[JobMessage]) -> list[Receipt]:
         """As :meth:`enqueue` for each of ``jobs``, in few round trips."""
-        answers: list[Any] = []
-        with available():
-            for start in range(0, len(jobs), _AT_ONCE):
-                pipe = self.client.pipeline(transaction=False)
-                for job in jobs[start : start + _AT_ONCE]:
-                    keys, args = self._enqueue_call(job)
-                    self._scripts.enqueue(keys=keys, args=args, client=pipe)
-                answers += pipe.execute()
+        answers = self._many(self._scripts.enqueue, [self._enqueue_call(job) for job in jobs])
         return [_receipt(job.queue_name, answer) for job, answer in zip(jobs, answers, strict=True)]
 
     def claim(
@@ -87,13 +95,11 @@ class Ledger:
         lease: timedelta,
         longest_hold: timedelta,
         limits: Limits = UNLIMITED,
-        dead_worker: str = "",
     ) -> Claim:
         """Ask to hold a job; the attempt counts from here on.
 
         Args:
             fence: unique to this delivery of the job's message; whoever settles must show it.
-            dead_worker: take the job from this worker even if its lease is alive.
         """
         k = self.keys(queue)
         answer = self._run(
@@ -106,7 +112,6 @@ class Ledger:
                 milliseconds(lease),
                 milliseconds(longest_hold),
                 limits.parallel or 0,
-                dead_worker,
                 k.job_prefix,
                 milliseconds(limits.interval or timedelta(0)),
                 limits.per_interval,
@@ -125,19 +130,51 @@ class Ledger:
         )
 
     def extend(self, queue: str, job_id: str, fence: str, lease: timedelta) -> tuple[str, bool]:
-        """Renew a lease.
+        """Renew a lease; return :class:`Renewed`'s verdict, and whether cancel was asked for."""
+        [renewed] = self.extend_many([(queue, job_id, fence, lease)])
+        return renewed.verdict, renewed.cancel_requested
+
+    def extend_many(self, leases: Sequence[tuple[str, str, str, timedelta]]) -> list[Renewed]:
+        """Renew leases, of ``(queue, job id, fence, lease)``, in few round trips."""
+        calls = []
+        for queue, job_id, fence, lease in leases:
+            k = self.keys(queue)
+            keys = [k.job(job_id), k.leased, k.ready]
+            calls.append((keys, [job_id, fence, milliseconds(lease)]))
+        return [
+            Renewed(verdict, cancel == "1", int(attempt), int(redrives), int(start))
+            for verdict, _, cancel, attempt, redrives, start in self._many(
+                self._scripts.extend, calls
+            )
+        ]
+
+    def recall(self, job: JobMessage, holding: Holding) -> bool:
+        """Tell a ledger that has lost it that a job is held.
 
         Returns:
-            ``("held" | "waiting" | "lost", whether cancel was asked for)``; ``waiting`` is a job
-            whose message waits in a worker, unclaimed.
+            False where the ledger knows better: somebody else has claimed or ended the job since.
         """
-        k = self.keys(queue)
+        k = self.keys(job.queue_name)
+        key = k.idempotency(job.idempotency_key) if job.idempotency_key else k.job(job.id)
         answer = self._run(
-            self._scripts.extend,
-            [k.job(job_id), k.leased, k.ready],
-            [job_id, fence, milliseconds(lease)],
+            self._scripts.recall,
+            [k.job(job.id), k.leased, k.ready, k.scheduled, key, k.lines],
+            [
+                job.id,
+                holding.fence,
+                holding.worker,
+                milliseconds(holding.lease),
+                milliseconds(holding.longest_hold),
+                holding.attempt,
+                holding.redrives,
+                holding.window_start,
+                job.to_json(),
+                job.max_attempts,
+                "1" if job.idempotency_key else "",
+                "" if job.partition_key is None else k.line(job.partition_key),
+            ],
         )
-        return answer[0], answer[2] == "1"
+        return bool(answer[0] == "done")
 
     def complete(
         self,
@@ -180,12 +217,12 @@ class Ledger:
         delay: timedelta,
         reason: str,
         error: str = "",
-        if_abandoned_by: str | None = None,
+        abandoned: Abandoned | None = None,
     ) -> Settled:
         """Settle an attempt as failed, to be followed by another after ``delay``.
 
         Args:
-            if_abandoned_by: only if the lease has passed, or this dead worker holds it.
+            abandoned: who settles is not the holder, and this is why he may.
 
         Returns:
             ``CANCEL`` where somebody asked to cancel the job: cancel it, nothing was changed.
@@ -194,7 +231,7 @@ class Ledger:
         answer = self._run(
             self._scripts.retry,
             [k.job(job_id), k.leased, k.scheduled, k.ready, k.stats],
-            [job_id, fence, milliseconds(delay), reason, error, *_guard(if_abandoned_by)],
+            [job_id, fence, milliseconds(delay), reason, error, *_guard(abandoned)],
         )
         return Settled(answer[0])
 
@@ -208,12 +245,13 @@ class Ledger:
         error: str = "",
         keep_key: timedelta,
         events: Iterable[Event] = (),
-        if_abandoned_by: str | None = None,
+        abandoned: Abandoned | None = None,
         pause: str = "",
     ) -> bool:
         """Settle a job as a dead letter, with its result events, in one step.
 
         Args:
+            abandoned: as for :meth:`retry`.
             pause: why to pause the queue with it, if it is to be paused.
 
         Returns:
@@ -233,7 +271,7 @@ class Ledger:
                 reason,
                 error,
                 milliseconds(keep_key),
-                *_guard(if_abandoned_by),
+                *_guard(abandoned),
                 pause,
                 k.job_prefix,
                 *pairs,
@@ -369,14 +407,21 @@ class Ledger:
         return _offers(self._run(self._scripts.due, keys, [limit, k.job_prefix]))
 
     def take_lost(
-        self, queue: str, grace: timedelta, most: int, limits: Limits = UNLIMITED
+        self,
+        queue: str,
+        grace: timedelta,
+        most: int,
+        limits: Limits = UNLIMITED,
+        *,
+        waiting: int = 0,
     ) -> list[Offer]:
         """Return ready jobs that nobody has seen for ``grace``; they are to be offered again.
 
         Args:
             limits: the queue's; no more are returned than may start now.
+            waiting: messages that wait in the broker. No more jobs are returned than can have none.
         """
-        return self._take_ready(queue, milliseconds(grace), most, limits)
+        return self._take_ready(queue, milliseconds(grace), most, limits, waiting)
 
     def take_urgent(self, queue: str, most: int, limits: Limits = UNLIMITED) -> list[Offer]:
         """Return ready jobs that have no message: refused for now, or never published."""
@@ -403,10 +448,15 @@ class Ledger:
         with available():
             return self.workers.now_ms() - message.created_at > self._ttl
 
-    def _take_ready(self, queue: str, grace: int | str, most: int, limits: Limits) -> list[Offer]:
+    def _take_ready(
+        self, queue: str, grace: int | str, most: int, limits: Limits, waiting: int = 0
+    ) -> list[Offer]:
         k = self.keys(queue)
-        args = [grace, most, k.job_prefix, limits.parallel or 0, limits.per_interval]
-        return _offers(self._run(self._scripts.lost, [k.ready, k.paused, k.leased, k.pace], args))
+        keys = [k.ready, k.paused, k.leased, k.pace, k.looked]
+        behind = grace * LOST_BEHIND_A_BACKLOG if isinstance(grace, int) else 0
+        limited = [limits.parallel or 0, limits.per_interval]
+        args = [grace, most, k.job_prefix, *limited, waiting, behind]
+        return _offers(self._run(self._scripts.lost, keys, args))
 
     def expired(self, queue: str, dead_workers: Sequence[str], limit: int) -> list[Expired]:
         """Return held jobs whose lease has passed or whose worker is one of ``dead_workers``."""
@@ -512,13 +562,23 @@ class Ledger:
         line = "" if job.partition_key is None else k.line(job.partition_key)
         return [own, k.ready, k.scheduled, key, k.lines], [*args, used, k.job_prefix, line]
 
+    def _many(self, script: Script, calls: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
+        answers: list[Any] = []
+        with available():
+            for start in range(0, len(calls), _AT_ONCE):
+                pipe = self.client.pipeline(transaction=False)
+                for keys, args in calls[start : start + _AT_ONCE]:
+                    script(keys=keys, args=args, client=pipe)
+                answers += pipe.execute()
+        return answers
+
     def _run(self, script: Script, keys: list[str], args: list[Any]) -> Any:
         with available():
             return script(keys=keys, args=args)
 
 
-def _guard(abandoned_by: str | None) -> tuple[str, str]:
-    return ("", "") if abandoned_by is None else ("1", abandoned_by)
+def _guard(abandoned: Abandoned | None) -> tuple[str, str]:
+    return ("", "") if abandoned is None else (str(abandoned.until), abandoned.worker)
 
 
 def _receipt(queue: str, answer: Sequence[Any]) -> Receipt:

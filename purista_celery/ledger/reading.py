@@ -21,16 +21,14 @@ from purista_celery.ledger.spans import milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """What a custodian finds to do on one queue."""
+    """What there is to offer on one queue."""
 
     queue: str
-    expired: bool
     due: bool
     #: Ready jobs that are known to have no message.
     urgent: bool
     #: Ready jobs whose message nobody has seen for a while.
     lost: bool
-    outbox: bool
     #: Lines of ordered jobs in which nothing has happened for a while.
     quiet: bool
 
@@ -39,31 +37,47 @@ def attention(
     ledger: Ledger,
     queues: Sequence[str],
     lost_after: timedelta,
-    outbox_after: timedelta,
     quiet_after: timedelta,
 ) -> list[Attention]:
-    """Return what there is to do on ``queues``, and leave out those with nothing, at one look."""
+    """Return what there is to offer on ``queues``, and leave out those with nothing."""
     with available():
         now = ledger.workers.now_ms()
         pipe = ledger.client.pipeline(transaction=False)
         for queue in queues:
             k = ledger.keys(queue)
-            pipe.zcount(k.leased, "-inf", now)
             pipe.zcount(k.scheduled, "-inf", now)
             pipe.zcount(k.ready, "-inf", 1)
             pipe.zcount(k.ready, "(1", now - milliseconds(lost_after))
-            pipe.zcount(k.outbox_times, "-inf", now - milliseconds(outbox_after))
             pipe.zcount(k.lines, "-inf", now - milliseconds(quiet_after))
             pipe.exists(k.paused)
         counts = pipe.execute()
     found = []
     for i, queue in enumerate(queues):
-        expired, due, urgent, lost, outbox, quiet, paused = map(bool, counts[7 * i : 7 * i + 7])
+        due, urgent, lost, quiet, paused = map(bool, counts[5 * i : 5 * i + 5])
         offer = not paused
-        todo = Attention(queue, expired, due, urgent and offer, lost and offer, outbox, quiet)
-        if any((todo.expired, todo.due, todo.urgent, todo.lost, todo.outbox, todo.quiet)):
+        todo = Attention(queue, due, urgent and offer, lost and offer, quiet)
+        if any((todo.due, todo.urgent, todo.lost, todo.quiet)):
             found.append(todo)
     return found
+
+
+def with_passed_leases(ledger: Ledger, queues: Sequence[str]) -> list[str]:
+    """Return which of ``queues`` have a held job whose lease has passed."""
+    return _with_any(ledger, queues, "leased", timedelta(0))
+
+
+def with_waiting_events(ledger: Ledger, queues: Sequence[str], waiting: timedelta) -> list[str]:
+    """Return which of ``queues`` have a result event that has waited for so long."""
+    return _with_any(ledger, queues, "outbox_times", waiting)
+
+
+def _with_any(ledger: Ledger, queues: Sequence[str], times: str, ago: timedelta) -> list[str]:
+    with available():
+        until = ledger.workers.now_ms() - milliseconds(ago)
+        pipe = ledger.client.pipeline(transaction=False)
+        for queue in queues:
+            pipe.zcount(getattr(ledger.keys(queue), times), "-inf", until)
+        return [queue for queue, count in zip(queues, pipe.execute(), strict=True) if count]
 
 
 def find(ledger: Ledger, job_id: str, queues: Iterable[str]) -> JobStatus | None:

@@ -64,6 +64,42 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewed:
+    """The answer to the renewal of one lease."""
+
+    #: ``held``; ``waiting`` (its message waits in a worker, unclaimed); ``unknown`` (no record);
+    #: ``lost`` (settled, or somebody else's).
+    verdict: str
+    cancel_requested: bool
+    attempt: int
+    redrives: int
+    window_start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A claim as its holder tells it to a ledger that has lost it."""
+
+    fence: str
+    worker: str
+    attempt: int
+    redrives: int
+    window_start: int
+    lease: timedelta
+    longest_hold: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """Why somebody else than the holder may settle: it was seen that the holder is gone."""
+
+    #: The dead worker; empty where only the lease's end counts.
+    worker: str
+    #: Milliseconds since the epoch by the ledger's clock: what was seen is worth nothing after it.
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A job whose message is to be published (again)."""
 

@@ -7,6 +7,9 @@ from importlib.resources import files
 import redis
 from redis.commands.core import Script
 
+#: Functions that several scripts begin with; they are no transitions.
+_PARTS = ("line", "holder")
+
 
 class Scripts:
     """All scripts of the ledger, ready to be called; each Lua file says what it does."""
@@ -16,6 +19,7 @@ class Scripts:
         self.claim = _load(client, "claim")
         self.extend = _load(client, "extend")
         self.complete = _load(client, "complete")
+        self.recall = _load(client, "recall")
         self.retry = _load(client, "retry")
         self.release = _load(client, "release")
         self.bury = _load(client, "bury")
@@ -30,13 +34,16 @@ class Scripts:
         self.redrive = _load(client, "redrive")
         self.purge = _load(client, "purge")
         self.turns = _load(client, "turns")
+        self.announce = _load(client, "announce")
+        self.silent = _load(client, "silent")
 
 
 def _load(client: redis.Redis, name: str) -> Script:
     source = _read(name)
-    if source.startswith("-- With line."):
-        source = _read("line") + source
-    return client.register_script(source)
+    head = source.partition(".")[0]
+    # What a script says that it is "with" goes before it.
+    parts = [_read(part) for part in _PARTS if head.startswith("-- With ") and part in head]
+    return client.register_script("".join([*parts, source]))
 
 
 def _read(name: str) -> str:

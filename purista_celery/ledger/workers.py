@@ -1,48 +1,82 @@
-"""Which workers are alive, as far as the ledger can tell."""
+"""Which workers are alive, as far as the ledger can tell.
+
+Silence is no proof by itself: while the ledger stalls or is away nobody can say anything. So it
+remembers since when workers have been heard from without a gap, and nobody is taken for dead until
+that is as long as a worker may be silent. All of it is by Redis' own clock, and in one step each.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import redis
 
 from purista_celery.ledger.connection import available
-from purista_celery.ledger.keys import presence_channel, workers_key
+from purista_celery.ledger.keys import heard_key, workers_key
+from purista_celery.ledger.scripts import Scripts
 from purista_celery.ledger.spans import milliseconds
+
+#: How often a worker announces itself, and for how long no worker at all may be heard from, as
+#: parts of the time for which one may be silent: several announcements may get lost or come late.
+ANNOUNCEMENTS_PER_LIFE = 10
+GAPS_PER_LIFE = 3
+#: Jobs that a worker held have been taken from it by then, or their leases have run out.
+_FORGOTTEN_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Who was found dead, and until when that may be acted upon."""
+
+    #: Workers that were silent for longer than they may be, while others were heard.
+    dead: tuple[str, ...]
+    #: Milliseconds since the epoch, by Redis' clock. Who was held up for longer must look again.
+    until: int
 
 
 class Workers:
     """The workers of one namespace. Times are Redis' own."""
 
-    def __init__(self, client: redis.Redis, namespace: str) -> None:
+    def __init__(self, client: redis.Redis, namespace: str, scripts: Scripts) -> None:
         self.client = client
         self.namespace = namespace
+        self._scripts = scripts
+        self._keys = [workers_key(namespace), heard_key(namespace)]
 
-    def announce(self, worker_id: str, ttl: timedelta) -> None:
-        """Say that a worker is alive, for ``ttl`` from now."""
+    def announce(self, worker_id: str, ttl: timedelta) -> int:
+        """Say that a worker is alive, for ``ttl`` from now.
+
+        Returns:
+            Since when (ms) workers have been heard from without a gap. When that changes, nobody
+            could be heard for a while, and leases may have run out meanwhile.
+        """
+        life = milliseconds(ttl)
         with available():
-            until = self.now_ms() + milliseconds(ttl)
-            self.client.zadd(workers_key(self.namespace), {worker_id: until})
+            return int(
+                self._scripts.announce(
+                    keys=self._keys, args=[worker_id, life, life // GAPS_PER_LIFE]
+                )
+            )
 
     def retire(self, worker_id: str) -> None:
         """Say that a worker has ended in good order."""
         with available():
             self.client.zrem(workers_key(self.namespace), worker_id)
 
-    def dead_workers(self) -> list[str]:
-        """Return the workers whose announcement has run out."""
-        with available():
-            now = self.now_ms()
-            key = workers_key(self.namespace)
-            # By then its jobs have been taken from it, or their leases have run out.
-            self.client.zremrangebyscore(key, "-inf", now - 3_600_000)
-            return [str(worker) for worker in self.client.zrangebyscore(key, "-inf", now)]
+    def look(self, ttl: timedelta) -> Look | None:
+        """Return which workers are dead; None where that can not be told.
 
-    def is_present(self, worker_id: str) -> bool:
-        """Tell whether a worker's main process is connected, as the kernel sees it."""
+        Args:
+            ttl: for how long a worker may be silent.
+        """
+        life, gap = milliseconds(ttl), milliseconds(ttl) // GAPS_PER_LIFE
         with available():
-            channel = presence_channel(self.namespace, worker_id)
-            return any(count for _, count in self.client.pubsub_numsub(channel))
+            answer = self._scripts.silent(
+                keys=self._keys, args=[gap, life, milliseconds(_FORGOTTEN_AFTER)]
+            )
+        verdict, now, *dead = answer
+        return Look(tuple(dead), int(now) + gap) if verdict == "sure" else None
 
     def now_ms(self) -> int:
         """Return Redis' time in milliseconds since the epoch."""

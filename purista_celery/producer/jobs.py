@@ -132,13 +132,17 @@ class JobProducer:
         now = self._ledger.workers.now_ms()
         return now + 1 + math.ceil(job.delay / timedelta(milliseconds=1))
 
-    def offer(self, queue: JobQueue, offer: Offer) -> None:
+    def offer(self, queue: JobQueue, offer: Offer, producer: Any = None) -> None:
         """Publish a remembered job's message, for its next attempt.
+
+        Args:
+            producer: one of the app's pool by default.
 
         Raises:
             one of ``BROKER_ERRORS``: the job stays ready and will be offered again.
         """
-        self._publish(queue, JobMessage.from_wire(offer.message), attempts=offer.attempt)
+        message = JobMessage.from_wire(offer.message)
+        self._publish(queue, message, attempts=offer.attempt, producer=producer)
 
     def offer_raw(self, message: RawMessage) -> None:
         """Publish a kept message as it is, to the queue that it came from.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from purista_celery.ledger.decision import Bury, Cancel, Failure, Retry
+from purista_celery.ledger.records import Abandoned
 from purista_celery.messages.job import JobMessage
 from purista_celery.runtime.foreign import ForeignText
+from purista_celery.runtime.results import ResultEventsOf
 from purista_celery.runtime.runtime import Runtime
 from purista_celery.runtime.settle import Held
 
@@ -24,17 +27,22 @@ def held_by(runtime: Runtime, message: JobMessage, fence: str) -> Held | None:
 
 
 def abandon(
-    runtime: Runtime, held: Held, failure: Failure, dead_worker: str | None = None
+    runtime: Runtime,
+    held: Held,
+    failure: Failure,
+    publish: Callable[[ResultEventsOf], None],
+    abandoned: Abandoned | None = None,
 ) -> Retry | Bury | Cancel | None:
-    """Settle a failed attempt for its holder, and publish the result events of a dead letter.
+    """Settle a failed attempt for its holder.
 
     Args:
-        dead_worker: settle only if the lease has passed or this worker holds the job.
+        publish: takes the result events of a dead letter.
+        abandoned: as for :meth:`Settler.fail`; a child's main process settles as the child would.
 
     Returns:
         What was decided; None if somebody else was faster.
     """
-    settled = runtime.settler.fail(held, failure, if_abandoned_by=dead_worker)
+    settled = runtime.settler.fail(held, failure, abandoned=abandoned)
     if settled is None:
         return None
     decision, results = settled
@@ -50,5 +58,5 @@ def abandon(
         else f"now ended ({decision.reason})",
     )
     if results is not None:
-        runtime.executor.publish(results)
+        publish(results)
     return decision

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,16 +15,22 @@ from celery.worker import state
 from purista_celery.messages.job import JobMessage
 from purista_celery.runtime import fence
 from purista_celery.runtime.abandoned import held_by
+from purista_celery.runtime.results import ResultEventsOf
 from purista_celery.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 
 class Aborter:
-    """Acts on what the heartbeat learns about the jobs of this worker."""
+    """Acts on what the heartbeat learns about the jobs of this worker.
 
-    def __init__(self, runtime: Runtime) -> None:
+    Args:
+        publish: takes the result events of what has ended.
+    """
+
+    def __init__(self, runtime: Runtime, publish: Callable[[ResultEventsOf], None]) -> None:
         self._runtime = runtime
+        self._publish = publish
         self._cancelled_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def on_verdict(self, request: Any, verdict: str, cancelled: bool) -> None:  # noqa: FBT001
@@ -55,7 +62,7 @@ class Aborter:
         results = self._runtime.settler.cancel(attempt, "cancelled") if attempt else None
         if results is not None:
             end_process(request)
-            self._runtime.executor.publish(results)
+            self._publish(results)
 
 
 def end_process(request: Any) -> bool:

@@ -93,20 +93,18 @@ class Executor:
         self._resources = resources
         self._loop = HandlerLoop()
 
-    def execute(self, message: JobMessage, fence: str, *, redelivered: bool) -> Execution:
+    def execute(self, message: JobMessage, fence: str) -> Execution:
         """Run ``message``'s job, if it is to be run.
 
         Raises:
             LedgerUnavailable: the claim could not be asked for; nothing was run.
         """
         queue = self._wiring.queue(message.queue_name)
-        claim = _patiently(
-            lambda: self._claim(queue, message, fence, redelivered=redelivered), CLAIM_PATIENCE
-        )
+        claim = _patiently(lambda: self._claim(queue, message, fence), CLAIM_PATIENCE)
         held = Held.by(queue, message, claim)
         if claim.verdict is Verdict.EXHAUSTED:
             failure = Failure(LEASE_EXPIRED, "The last attempt's worker went silent.", fatal=True)
-            return self._fail(held, failure, abandoned_by=worker_of(claim.fence))
+            return self._fail(held, failure)
         if claim.verdict is not Verdict.GRANTED:
             log.info("Job %s of %s is not run: %s", message.id, queue.name, claim.verdict)
             return Execution(Ending.REFUSED, reason=claim.verdict.value)
@@ -127,13 +125,13 @@ class Executor:
         """Publish result events that were committed with an outcome."""
         publish_results(results, self._publisher, self._ledger)
 
-    def _claim(
-        self, queue: JobQueue, message: JobMessage, fence: str, *, redelivered: bool
-    ) -> Claim:
+    def _claim(self, queue: JobQueue, message: JobMessage, fence: str) -> Claim:
         answer = self._ask(queue, message, fence)
         if answer.verdict is Verdict.UNKNOWN:
-            # Lost record, or accepted on another ledger: the message alone suffices.
-            self._ledger.enqueue(message)
+            # Lost record, or accepted on another ledger: the message alone suffices. One that only
+            # repeats another job's key is that job.
+            if self._ledger.enqueue(message).duplicate:
+                return answer
             if self._ledger.may_have_ended(message):
                 # Its record may have been kept for as long as records are kept. It is not run
                 # again unseen, and not forgotten: somebody decides, and redrives or purges it.
@@ -147,17 +145,14 @@ class Executor:
                     keep_key=queue.lifecycle.retry_window,
                 )
             answer = self._ask(queue, message, fence)
-        if answer.verdict is Verdict.HELD and redelivered:
-            # The broker saw the holder's connection end. If the ledger's Redis saw that too, the
-            # holder is dead, and nobody needs to wait for its lease.
-            holder = worker_of(answer.fence)
-            if not self._ledger.workers.is_present(holder):
-                answer = self._ask(queue, message, fence, dead_worker=holder)
+            if answer.verdict is Verdict.UNKNOWN:
+                raise LedgerUnavailable(
+                    f"The ledger has forgotten job {message.id} of {queue.name!r} as soon as it "
+                    f"was told of it. Check that nothing is evicted; its message is kept."
+                )
         return answer
 
-    def _ask(
-        self, queue: JobQueue, message: JobMessage, fence: str, dead_worker: str = ""
-    ) -> Claim:
+    def _ask(self, queue: JobQueue, message: JobMessage, fence: str) -> Claim:
         return self._ledger.claim(
             queue.name,
             message.id,
@@ -166,7 +161,6 @@ class Executor:
             lease=queue.lifecycle.visibility_timeout,
             longest_hold=queue.longest_hold,
             limits=queue.limits,
-            dead_worker=dead_worker,
         )
 
     def _run(self, held: Held, claim: Claim) -> Execution:
@@ -235,18 +229,11 @@ class Executor:
         return Execution(Ending.CANCELLED, reason="cancelled", results=results)
 
     def _fail(
-        self,
-        held: Held,
-        failure: Failure,
-        *,
-        cause: BaseException | None = None,
-        abandoned_by: str | None = None,
+        self, held: Held, failure: Failure, *, cause: BaseException | None = None
     ) -> Execution:
         if cause is not None:
             cause = masked_error(cause, masking.secrets_of(held.queue, held.message))
-        settled = self._settle(
-            held, lambda: self._settler.fail(held, failure, if_abandoned_by=abandoned_by)
-        )
+        settled = self._settle(held, lambda: self._settler.fail(held, failure))
         if settled is None:
             return _lost(held, cause)
         decision, results = settled

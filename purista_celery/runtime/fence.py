@@ -17,15 +17,23 @@ HEADER = "purista_fence"
 
 
 class FenceMint:
-    """Makes the fences of one worker: ``<worker id>/<number>``."""
+    """Makes the fences of one worker: ``<worker id>/<number>``.
+
+    A process that was forked from one that has compiled the app is another worker.
+    """
 
     def __init__(self) -> None:
-        self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        self._numbers = itertools.count(1)
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
 
     def next(self) -> str:
         """Return a fence that no other delivery has."""
         return f"{self.worker_id}/{next(self._numbers)}"
+
+    def _begin(self) -> None:
+        #: Names the worker whose main process this is.
+        self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._numbers = itertools.count(1)
 
 
 def worker_of(fence: str) -> str:

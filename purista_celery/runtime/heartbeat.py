@@ -1,35 +1,38 @@
 """The heartbeat: says that this worker lives, and renews what it holds.
 
-A daemon thread of the main process with connections of its own: draining, a soft shutdown and the
-solo pool each stop Celery's event loop, and a lease must not depend on it.
+Daemon threads of the main process with connections of their own: draining, a soft shutdown and the
+solo pool each stop Celery's event loop, and a lease must not depend on it. Nor must one duty depend
+on another's server: a broker that is away is no reason to let the ledger's leases pass.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from celery.worker import state
 
-from purista_celery.errors import InvalidMessage, LedgerUnavailable
-from purista_celery.ledger.keys import presence_channel
-from purista_celery.producer.events import BROKER_ERRORS
+from purista_celery.ledger.ledger import Ledger
+from purista_celery.ledger.records import Holding, Renewed
+from purista_celery.ledger.workers import ANNOUNCEMENTS_PER_LIFE
+from purista_celery.messages.job import JobMessage
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime import fence
+from purista_celery.runtime.duty import Duty
 from purista_celery.runtime.runtime import Runtime
 
-log = logging.getLogger(__name__)
+#: How often it is looked which leases are to be renewed.
+TICK = timedelta(seconds=0.5)
+#: How often deliveries are renewed, as a part of the time for which they are.
+RENEWALS_PER_LEASE = 5
 
-#: How often the thread looks what is to be renewed.
-TICK = 0.5
+OnVerdict = Callable[[Any, str, bool], None]
 
 
-class Heartbeat(threading.Thread):
-    """Runs until :meth:`stop`, which comes after the last job has ended.
+class Heartbeat:
+    """The duties of a worker that lives; ended after its last job has.
 
     Args:
         renew_deliveries: called with ``{delivery tag: seconds}`` where the broker's own leases
@@ -41,91 +44,155 @@ class Heartbeat(threading.Thread):
         self,
         runtime: Runtime,
         renew_deliveries: Callable[[dict[str, float]], Any] | None,
-        on_verdict: Callable[[Any, str, bool], None],
+        on_verdict: OnVerdict,
     ) -> None:
-        super().__init__(name="purista-heartbeat", daemon=True)
-        self._runtime = runtime
-        self._renew_deliveries = renew_deliveries
-        self._on_verdict = on_verdict
-        self._stopping = threading.Event()
-        self._renewed: dict[str, float] = {}
-        self._announced = 0.0
+        leases = Leases(runtime, on_verdict)
+        self._announcer = Announcer(runtime, on_gap=leases.renew_all)
+        self._duties: list[Duty] = [self._announcer, leases]
+        if renew_deliveries is not None:
+            self._duties.append(Deliveries(runtime.settings.liveness_ttl, renew_deliveries))
+
+    def start(self) -> None:
+        """Start all threads."""
+        for duty in self._duties:
+            duty.start()
 
     def stop(self) -> None:
-        """End the thread, and say that this worker has gone in good order."""
-        self._stopping.set()
-        if self.is_alive():
-            self.join(timeout=5)
-        try:
-            self._runtime.ledger.workers.retire(self._runtime.fences.worker_id)
-        except LedgerUnavailable as error:
-            log.warning("Could not sign off: %s", error)
+        """End the threads, and say that this worker has gone in good order."""
+        for duty in self._duties:
+            duty.stop()
+        for duty in self._duties:
+            if duty.is_alive():
+                duty.join(timeout=5)
+        self._announcer.retire()
 
-    def run(self) -> None:
-        """Announce and renew, again and again."""
-        ledger = self._runtime.ledger
-        channel = presence_channel(ledger.namespace, self._runtime.fences.worker_id)
-        presence = ledger.client.pubsub(ignore_subscribe_messages=True)
-        while not self._stopping.is_set():
-            try:
-                if channel not in {_text(name) for name in presence.channels}:
-                    presence.subscribe(channel)
-                # Reading reconnects and subscribes again after an outage.
-                presence.get_message(timeout=0)
-                self.beat()
-            except (LedgerUnavailable, InvalidMessage, *BROKER_ERRORS) as error:
-                log.warning("A heartbeat failed: %s", error)
-            except Exception:
-                log.exception("A heartbeat failed")
-            self._stopping.wait(TICK)
-        presence.close()
 
-    def beat(self) -> None:
-        """Announce this worker and renew each lease that is due for it."""
+class Announcer(Duty):
+    """Says that this worker lives.
+
+    Args:
+        on_gap: called when nobody could say so for a while: leases may have passed meanwhile.
+    """
+
+    def __init__(self, runtime: Runtime, on_gap: Callable[[], None]) -> None:
+        self._ttl = runtime.settings.liveness_ttl
+        super().__init__("announcer", self._ttl / ANNOUNCEMENTS_PER_LIFE)
+        self._worker_id = runtime.fences.worker_id
+        # An answer that takes longer is asked for again: it is worth nothing by then.
+        self._workers = runtime.ledger.apart(self._ttl / RENEWALS_PER_LEASE).workers
+        self._on_gap = on_gap
+        self._since: int | None = None
+
+    def look(self) -> bool:
+        """Announce this worker."""
+        since = self._workers.announce(self._worker_id, self._ttl)
+        if self._since not in (None, since):
+            self._on_gap()
+        self._since = since
+        return False
+
+    def retire(self) -> None:
+        """Say that this worker has gone; who can not be told finds out."""
+
+        def retire() -> bool:
+            self._workers.retire(self._worker_id)
+            return False
+
+        self._trouble.tell(retire)
+
+
+class Deliveries(Duty):
+    """Renews the broker's leases of all deliveries that this worker has."""
+
+    def __init__(self, lease: timedelta, renew: Callable[[dict[str, float]], Any]) -> None:
+        super().__init__("delivery renewer", lease / RENEWALS_PER_LEASE)
+        self._lease = lease.total_seconds()
+        self._renew = renew
+
+    def look(self) -> bool:
+        """Renew them all."""
+        tags = {request.message.delivery_tag: self._lease for request in reserved()}
+        if tags:
+            self._renew(tags)
+        return False
+
+
+class Leases(Duty):
+    """Renews the ledger's leases of the jobs that this worker holds, each when it is due for it."""
+
+    def __init__(self, runtime: Runtime, on_verdict: OnVerdict) -> None:
+        super().__init__("lease renewer", TICK)
+        self._ledger: Ledger = runtime.ledger.apart(timedelta(seconds=10))
+        self._queues: Mapping[str, JobQueue] = runtime.wiring.queues
+        self._longest_pause = runtime.settings.lost_grace / 2
+        self._on_verdict = on_verdict
+        #: When each delivery was last renewed, or first seen.
+        self._renewed: dict[str, float] = {}
+        #: What the ledger said of each delivery that holds its job.
+        self._held: dict[str, Renewed] = {}
+
+    def renew_all(self) -> None:
+        """Renew them all at once, due or not."""
+        self._renewed = dict.fromkeys(self._renewed, float("-inf"))
+        self.wake()
+
+    def look(self) -> bool:
+        """Renew what is due."""
         now = time.monotonic()
-        ttl = self._runtime.settings.liveness_ttl
-        if now - self._announced >= ttl.total_seconds() / 5:
-            self._runtime.ledger.workers.announce(self._runtime.fences.worker_id, ttl)
-            requests = _reserved()
-            self._renew(requests, ttl)
-            self._announced = now
-        self._extend(_reserved(), now)
+        requests = {held: request for request in reserved() if (held := _fence_of(request))}
+        self._renewed = {held: self._renewed.get(held, now) for held in requests}
+        self._held = {held: known for held, known in self._held.items() if held in requests}
+        due = [(held, request) for held, request in requests.items() if self._is_due(held, request)]
+        answers = self._ledger.extend_many(
+            [(request.name, request.id, held, self._lease(request)) for held, request in due]
+        )
+        for (held, request), answer in zip(due, answers, strict=True):
+            self._renewed[held] = now
+            self._learn(held, request, answer)
+        return False
 
-    def _renew(self, requests: Iterable[Any], ttl: timedelta) -> None:
-        if self._renew_deliveries is not None:
-            tags = {request.message.delivery_tag: ttl.total_seconds() for request in requests}
-            if tags:
-                self._renew_deliveries(tags)
-
-    def _extend(self, requests: Iterable[Any], now: float) -> None:
-        seen: dict[str, float] = {}
-        for request in requests:
-            queue = self._runtime.wiring.queues.get(request.name)
-            held = request.message.headers.get(fence.HEADER)
-            if queue is None or held is None or not queue.lifecycle.auto_heartbeat:
-                continue
-            last = self._renewed.get(held, now)
-            seen[held] = last
-            if now - last < self._interval(queue):
-                continue
-            seen[held] = now
-            verdict, cancelled = self._runtime.ledger.extend(
-                queue.name, request.id, held, queue.lifecycle.visibility_timeout
-            )
-            self._on_verdict(request, verdict, cancelled)
-        self._renewed = seen
-
-    def _interval(self, queue: JobQueue) -> float:
+    def _is_due(self, held: str, request: Any) -> bool:
+        queue = self._queues.get(request.name)
+        if queue is None or not queue.lifecycle.auto_heartbeat:
+            return False
         # Also at least as often as a job that merely waits here would be taken for lost.
-        lost = self._runtime.settings.lost_grace / 2
-        return min(queue.lifecycle.heartbeat_interval, lost).total_seconds()
+        pause = min(queue.lifecycle.heartbeat_interval, self._longest_pause).total_seconds()
+        return time.monotonic() - self._renewed[held] >= pause
+
+    def _lease(self, request: Any) -> timedelta:
+        return self._queues[request.name].lifecycle.visibility_timeout
+
+    def _learn(self, held: str, request: Any, answer: Renewed) -> None:
+        if answer.verdict == "held":
+            self._held[held] = answer
+        elif answer.verdict in ("waiting", "unknown") and request in state.active_requests:
+            self._recall(held, request)
+        self._on_verdict(request, answer.verdict, answer.cancel_requested)
+
+    def _recall(self, held: str, request: Any) -> None:
+        """Tell a ledger that has gone back in time what it said itself: that the job is held."""
+        known = self._held.get(held)
+        if known is None:
+            return
+        queue = self._queues[request.name]
+        holding = Holding(
+            fence=held,
+            worker=fence.worker_of(held),
+            attempt=known.attempt,
+            redrives=known.redrives,
+            window_start=known.window_start,
+            lease=queue.lifecycle.visibility_timeout,
+            longest_hold=queue.longest_hold,
+        )
+        self._ledger.recall(JobMessage.from_kwargs(request.message.payload[1]), holding)
 
 
-def _text(name: bytes | str) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+def _fence_of(request: Any) -> str | None:
+    held = request.message.headers.get(fence.HEADER)
+    return None if held is None else str(held)
 
 
-def _reserved() -> list[Any]:
+def reserved() -> list[Any]:
     """Return the requests that this worker holds, running ones included."""
     while True:
         try:

@@ -95,6 +95,10 @@ class JobRequest(Request):
         runtime = runtime_of(self.app)
         message = JobMessage.from_kwargs(self.message.payload[1])
         attempt = held_by(runtime, message, held)
-        # None if the child got as far as settling it, or it was given back.
         if attempt is not None:
-            abandon(runtime, attempt, failure)
+            abandon(runtime, attempt, failure, runtime.executor.publish)
+        elif runtime.ledger.message(message.queue_name, message.id) is None:
+            # Neither settled by the child nor given back: the ledger has lost it, and the message,
+            # which is about to be acknowledged, is all that is left.
+            runtime.ledger.enqueue(message)
+            runtime.ledger.unpublished(message.queue_name, [message.id])

@@ -83,11 +83,14 @@ def result_events(
     return ResultEventsOf(queue.name, tuple(events), required=policy.delivery == "required")
 
 
-def publish_results(results: ResultEventsOf, publisher: EventPublisher, ledger: Ledger) -> None:
+def publish_results(
+    results: ResultEventsOf, publisher: EventPublisher, ledger: Ledger, producer: Any = None
+) -> None:
     """Publish committed result events and clear the outbox; what fails here waits there."""
     try:
         for event in results.events:
-            publisher.publish(AnyEvent.from_wire(event.envelope), required=results.required)
+            envelope = AnyEvent.from_wire(event.envelope)
+            publisher.publish(envelope, producer, required=results.required)
         if results.required and results.events:
             ledger.clear_outbox(results.queue, [event.id for event in results.events])
     except (BrokerUnavailable, LedgerUnavailable) as error:
@@ -96,7 +99,7 @@ def publish_results(results: ResultEventsOf, publisher: EventPublisher, ledger: 
             [event.id for event in results.events],
             results.queue,
             error,
-            "a custodian will publish them from the outbox."
+            "a relay will publish them from the outbox."
             if results.required
             else "delivery is best-effort, so they are dropped.",
         )

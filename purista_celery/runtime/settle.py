@@ -10,12 +10,13 @@ from typing import Any
 
 from purista_celery.ledger.decision import Bury, Cancel, Failure, Retry, decide
 from purista_celery.ledger.ledger import Ledger
-from purista_celery.ledger.records import Claim, Expired, Settled
+from purista_celery.ledger.records import Abandoned, Claim, Expired, Holding, Settled
 from purista_celery.messages.job import JobMessage
 from purista_celery.messages.printable import printable
 from purista_celery.messages.result import ResultStatus
 from purista_celery.producer import masking
 from purista_celery.producer.wiring import JobQueue, Wiring
+from purista_celery.runtime.fence import worker_of
 from purista_celery.runtime.results import ResultEventsOf, result_events
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,19 @@ class Held:
             claim.failed_times,
         )
 
+    @property
+    def holding(self) -> Holding:
+        """What a ledger needs to be told that has lost it."""
+        return Holding(
+            fence=self.fence,
+            worker=worker_of(self.fence),
+            attempt=self.attempt,
+            redrives=self.redrives,
+            window_start=self.window_start,
+            lease=self.queue.lifecycle.visibility_timeout,
+            longest_hold=self.queue.longest_hold,
+        )
+
     def in_a_row(self, reason: str) -> int:
         """Return how many attempts have failed for ``reason`` once this one has, too."""
         return self.failed_times + 1 if self.failed_for == reason else 1
@@ -68,36 +82,43 @@ class Settler:
     def complete(self, held: Held, output: Any) -> ResultEventsOf | None:
         """Settle as completed, with its ``output`` (JSON-able)."""
         results = self._results(held, "success", output=output)
-        done = self._ledger.complete(
-            held.queue.name,
-            held.message.id,
-            held.fence,
-            json.dumps(output),
-            keep_key=held.queue.lifecycle.retry_window,
-            event=next(iter(results.for_outbox), None),
-        )
-        return results if done else None
+
+        def complete() -> bool:
+            return self._ledger.complete(
+                held.queue.name,
+                held.message.id,
+                held.fence,
+                json.dumps(output),
+                keep_key=held.queue.lifecycle.retry_window,
+                event=next(iter(results.for_outbox), None),
+            )
+
+        return results if complete() or (self._recall(held) and complete()) else None
 
     def cancel(self, held: Held, reason: str) -> ResultEventsOf | None:
         """Settle as cancelled; without a fence, only what nobody holds."""
         results = self._results(held, "cancelled", reason=reason)
-        answer = self._ledger.cancel(
-            held.queue.name,
-            held.message.id,
-            fence=held.fence,
-            reason=reason,
-            keep_key=held.queue.lifecycle.retry_window,
-            event=next(iter(results.for_outbox), None),
-        )
-        return results if answer == "done" else None
+
+        def cancel() -> bool:
+            answer = self._ledger.cancel(
+                held.queue.name,
+                held.message.id,
+                fence=held.fence,
+                reason=reason,
+                keep_key=held.queue.lifecycle.retry_window,
+                event=next(iter(results.for_outbox), None),
+            )
+            return answer == "done"
+
+        return results if cancel() or (self._recall(held) and cancel()) else None
 
     def fail(
-        self, held: Held, failure: Failure, *, if_abandoned_by: str | None = None
+        self, held: Held, failure: Failure, *, abandoned: Abandoned | None = None
     ) -> tuple[Retry | Bury | Cancel, ResultEventsOf | None] | None:
         """Settle as failed: decide what follows, and do it.
 
         Args:
-            if_abandoned_by: only if the lease has passed, or this dead worker holds the job.
+            abandoned: who settles is not the holder, and this is why he may.
 
         Returns:
             The decision, with the result events of a dead letter or a cancelled job.
@@ -120,31 +141,29 @@ class Settler:
             in_a_row=held.in_a_row(failure.reason),
         )
         if isinstance(decision, Retry):
-            settled = self._ledger.retry(
-                held.queue.name,
-                held.message.id,
-                held.fence,
-                delay=decision.delay,
-                reason=decision.reason,
-                error=decision.error,
-                if_abandoned_by=if_abandoned_by,
-            )
+            settled = self._retry(held, decision, abandoned)
+            if settled is Settled.LOST and abandoned is None and self._recall(held):
+                settled = self._retry(held, decision, abandoned)
             if settled is Settled.CANCEL:
                 cancelled = self.cancel(held, Cancel().reason)
                 return (Cancel(), cancelled) if cancelled else None
             return (decision, None) if settled is Settled.DONE else None
         results = self._results(held, "failed", "dead-lettered", reason=line(decision))
-        done = self._ledger.bury(
-            held.queue.name,
-            held.message.id,
-            held.fence,
-            reason=decision.reason,
-            error=decision.error,
-            keep_key=held.queue.lifecycle.retry_window,
-            events=results.for_outbox,
-            if_abandoned_by=if_abandoned_by,
-            pause=decision.pause,
-        )
+
+        def bury() -> bool:
+            return self._ledger.bury(
+                held.queue.name,
+                held.message.id,
+                held.fence,
+                reason=decision.reason,
+                error=decision.error,
+                keep_key=held.queue.lifecycle.retry_window,
+                events=results.for_outbox,
+                abandoned=abandoned,
+                pause=decision.pause,
+            )
+
+        done = bury() or (abandoned is None and self._recall(held) and bury())
         if done and decision.pause:
             log.error(
                 "Queue %s is paused everywhere: job %s failed %d times for the same reason (%s). "
@@ -155,6 +174,28 @@ class Settler:
                 failure.reason,
             )
         return (decision, results) if done else None
+
+    def _retry(self, held: Held, decision: Retry, abandoned: Abandoned | None) -> Settled:
+        return self._ledger.retry(
+            held.queue.name,
+            held.message.id,
+            held.fence,
+            delay=decision.delay,
+            reason=decision.reason,
+            error=decision.error,
+            abandoned=abandoned,
+        )
+
+    def _recall(self, held: Held) -> bool:
+        """Tell a ledger that has lost it that the job is held; False where it knows better."""
+        if not held.fence or not self._ledger.recall(held.message, held.holding):
+            return False
+        log.warning(
+            "The ledger had lost that job %s of %s was held; it knows again.",
+            held.message.id,
+            held.queue.name,
+        )
+        return True
 
     def _results(
         self, held: Held, *statuses: ResultStatus, output: object = None, reason: str | None = None

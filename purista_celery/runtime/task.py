@@ -56,11 +56,8 @@ class JobTask(Task):
         """Run one delivery; what Celery is told is for Celery's tools, the ledger knows already."""
         request = self.request
         delivery = request.get(fence.HEADER) or f"eager-{uuid.uuid4().hex}/1"
-        redelivered = bool((request.delivery_info or {}).get("redelivered"))
         try:
-            execution = self.executor.execute(
-                JobMessage.from_kwargs(kwargs), delivery, redelivered=redelivered
-            )
+            execution = self.executor.execute(JobMessage.from_kwargs(kwargs), delivery)
         except LedgerUnavailable as error:
             log.error("Job %s goes back to the broker: %s", request.id, error)  # noqa: TRY400
             raise Reject(error, requeue=True) from error

@@ -9,19 +9,21 @@ from celery import bootsteps, signals
 
 from purista_celery.runtime import capabilities, revoked
 from purista_celery.runtime.abort import Aborter
-from purista_celery.runtime.custodian import Custodian
 from purista_celery.runtime.heartbeat import Heartbeat
 from purista_celery.runtime.process import close_resources
+from purista_celery.runtime.relay import Relay
+from purista_celery.runtime.rescuer import Rescuer
 from purista_celery.runtime.router import Router
 from purista_celery.runtime.runtime import Runtime, runtime_of
 from purista_celery.runtime.shutdown import GracePeriod
+from purista_celery.runtime.stager import Stager
 from purista_celery.transport import DeliveryLeases, Transport
 
 log = logging.getLogger(__name__)
 
 
 class RuntimeStep(bootsteps.StartStopStep):
-    """Heartbeat, custodian and router, from after the first forks until after the last job.
+    """Heartbeat, maintenance and router, from after the first forks until after the last job.
 
     ``worker_shutting_down`` is when somebody asks for the end, and when grace periods begin;
     ``stop`` is when draining begins, which may wait for the broker before; ``worker_shutdown`` is
@@ -34,7 +36,9 @@ class RuntimeStep(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         super().__init__(worker, **kwargs)
         self._runtime: Runtime = runtime_of(worker.app)
-        self._custodian = Custodian(self._runtime)
+        self._relay = Relay(self._runtime)
+        self._stager = Stager(self._runtime)
+        self._rescuer = Rescuer(self._runtime, self._relay.hand, self._stager.wake)
         self._router = Router(self._runtime)
         self._heartbeat: Heartbeat | None = None
         self._grace = GracePeriod(self._runtime)
@@ -54,9 +58,11 @@ class RuntimeStep(bootsteps.StartStopStep):
         with self._runtime.app.connection_for_write() as connection:
             if isinstance(connection.transport, Transport):
                 renew = DeliveryLeases.of(connection).extend
-        self._heartbeat = Heartbeat(self._runtime, renew, Aborter(self._runtime).on_verdict)
+        aborter = Aborter(self._runtime, self._relay.hand)
+        self._heartbeat = Heartbeat(self._runtime, renew, aborter.on_verdict)
         self._heartbeat.start()
-        self._custodian.start()
+        for duty in (self._relay, self._stager, self._rescuer):
+            duty.start()
         self._router.start()
 
     def stop(self, parent: Any) -> None:
@@ -70,7 +76,8 @@ class RuntimeStep(bootsteps.StartStopStep):
 
     def _on_shutdown(self, **_: Any) -> None:
         self._grace.stop()
-        self._custodian.stop()
+        for duty in (self._rescuer, self._stager, self._relay):
+            duty.stop()
         if self._heartbeat is not None:
             self._heartbeat.stop()
         close_resources(self._runtime.app)

@@ -1,8 +1,9 @@
--- With line. leased | ready (then without a fence) -> dead: a dead letter, kept until it is redriven or purged.
+-- With line and holder. leased | ready (then without a fence) -> dead: a dead letter, kept until it is redriven or purged.
 -- KEYS: 1 job  2 leased  3 dead  4 outbox  5 outbox times  6 stats  7 ready
 --       8 paused  9 lines
 -- ARGV: 1 job id  2 fence  3 reason  4 error  5 keep idempotency key for (ms)
---       6 "1": only if the lease has passed or its worker is ARGV[7]  7 worker known to be dead
+--       6 not by the holder: until when (ms) it was seen that the lease has passed, or that its
+--       worker is ARGV[7]; else ""  7 worker known to be dead
 --       8 why to pause the queue, or ""  9 prefix of job keys  10... pairs of event id and event
 -- Returns {"done"} (also for a repeat) or {"lost", state}.
 local t = redis.call('TIME')
@@ -12,12 +13,12 @@ local job = redis.call('HMGET', KEYS[1], 'state', 'fence', 'idempotency', 'lease
 if (job[2] or '') ~= ARGV[2] then return {'lost', job[1] or ''} end
 if job[1] == 'dead' then return {'done'} end
 if job[1] ~= 'leased' and job[1] ~= 'ready' then return {'lost', job[1] or ''} end
-if job[1] == 'leased' and ARGV[6] == '1' and tonumber(job[4]) > now and job[5] ~= ARGV[7] then
+if job[1] == 'leased' and not may_settle(ARGV[6], ARGV[7], job[4], job[5], now) then
   return {'lost', job[1]}
 end
 redis.call('HSET', KEYS[1], 'state', 'dead', 'reason', ARGV[3], 'error', ARGV[4],
   'failedAt', now, 'updatedAt', now)
-redis.call('ZREM', KEYS[2], ARGV[1])
+let_go(KEYS[2], job[5], ARGV[1])
 redis.call('ZREM', KEYS[7], ARGV[1])
 redis.call('ZADD', KEYS[3], now, ARGV[1])
 if job[3] then redis.call('PEXPIRE', job[3], ARGV[5]) end

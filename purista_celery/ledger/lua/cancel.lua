@@ -1,4 +1,4 @@
--- With line. scheduled | ready -> cancelled, at once; leased -> cancelled by its holder, else a request.
+-- With line and holder. scheduled | ready -> cancelled, at once; leased -> cancelled by its holder, else a request.
 -- KEYS: 1 job  2 ready  3 scheduled  4 leased  5 outbox  6 outbox times  7 stats
 --       8 lines
 -- ARGV: 1 job id  2 fence of the holder who asks, or ""  3 reason  4 keep record for (ms)
@@ -6,7 +6,7 @@
 -- Returns {"done"} (also for a repeat), {"requested"} or {"settled"|"lost", state}.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local job = redis.call('HMGET', KEYS[1], 'state', 'fence', 'idempotency', 'line')
+local job = redis.call('HMGET', KEYS[1], 'state', 'fence', 'idempotency', 'line', 'worker')
 local state = job[1]
 if not state then return {'lost', ''} end
 if state == 'cancelled' then return {'done'} end
@@ -21,7 +21,7 @@ redis.call('HSET', KEYS[1], 'state', 'cancelled', 'reason', ARGV[3], 'cancelledA
   'updatedAt', now)
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('ZREM', KEYS[4], ARGV[1])
+let_go(KEYS[4], job[5], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 if job[3] then redis.call('PEXPIRE', job[3], ARGV[5]) end
 if ARGV[6] ~= '' then

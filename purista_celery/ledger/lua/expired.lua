@@ -6,32 +6,29 @@
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local most = tonumber(ARGV[1])
-local found = {}
-local count = 0
+local found, seen, count = {}, {}, 0
 
-local function add(id, dead_only)
-  local key = ARGV[2] .. id
-  local job = redis.call('HMGET', key, 'fence', 'worker', 'message', 'attempt', 'maxAttempts',
-    'windowStart', 'redrives', 'failedFor', 'failedTimes')
-  if not job[1] then
-    if redis.call('EXISTS', key) == 0 then redis.call('ZREM', KEYS[1], id) end
-    return
-  end
-  if dead_only and not dead_only[job[2]] then return end
+-- Whether the job is held (by a worker, if one is named); if so it is told, once.
+local function add(id, worker)
+  local job = redis.call('HMGET', ARGV[2] .. id, 'fence', 'worker', 'message', 'attempt',
+    'maxAttempts', 'windowStart', 'redrives', 'failedFor', 'failedTimes', 'state')
+  if job[10] ~= 'leased' or (worker and job[2] ~= worker) then return false end
+  if seen[id] then return true end
+  seen[id], count = true, count + 1
   found[#found + 1] = id
   for i = 1, 9 do found[#found + 1] = job[i] or '' end
-  count = count + 1
+  return true
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, most)) do
-  add(id)
+  if not add(id) then redis.call('ZREM', KEYS[1], id) end
 end
-if #ARGV > 2 and count < most then
-  local dead = {}
-  for i = 3, #ARGV do dead[ARGV[i]] = true end
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')) do
-    if count >= most then break end
-    add(id, dead)
+for i = 3, #ARGV do
+  if count >= most then break end
+  local held = KEYS[1] .. ':' .. ARGV[i]
+  for _, id in ipairs(redis.call('SRANDMEMBER', held, most - count)) do
+    -- Settled by a version of this that knew no such sets, or deleted by hand.
+    if not add(id, ARGV[i]) then redis.call('SREM', held, id) end
   end
 end
 return found

@@ -91,7 +91,7 @@ def test_the_broker_is_down_when_a_job_ends(faults: Faulty, broker_line: Line) -
     ledger = faults.app.purista_runtime.ledger
     outbox = ledger.keys(work.name).outbox
     assert ledger.client.hkeys(outbox) == [f"{job_id}:success"]
-    until(lambda: "custodian will publish them" in worker.text, "the publish fails", 60)
+    until(lambda: "a relay will publish them" in worker.text, "the publish fails", 60)
     assert faults.traced("completed", f"{job_id}:success") == []
     broker_line.mend()
     faults.await_trace("completed", f"{job_id}:success", timeout=60)

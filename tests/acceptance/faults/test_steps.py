@@ -69,7 +69,7 @@ def test_a_worker_that_dies_between_two_steps(crew: Faulty, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["due", "offered"])
-def test_a_custodian_that_dies_while_it_offers(crew: Faulty, step: str) -> None:
+def test_a_stager_that_dies_while_it_offers(crew: Faulty, step: str) -> None:
     """A delayed job whose time has come is neither lost before its offer nor run twice after it."""
     crewed(crew)
     reached = arm(crew.stage.directory, step)

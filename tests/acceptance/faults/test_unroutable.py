@@ -7,7 +7,7 @@ from kombu import Queue
 
 from purista_celery.errors import BrokerUnavailable
 from purista_celery.messages.job import JobMessage
-from purista_celery.runtime.custodian import Custodian
+from purista_celery.runtime.relay import Relay
 from tests.acceptance.faults.conftest import Faulty
 from tests.acceptance.faults.services import placed, unheard
 from tests.acceptance.faults.test_deletion import HEARERS, forget_all
@@ -32,7 +32,7 @@ def completed_with_result(faults: Faulty) -> str:
     runtime = faults.app.purista_runtime
     job_id = faults.enqueue().job_id
     message = JobMessage.from_wire(runtime.ledger.message(work.name, job_id))
-    execution = runtime.executor.execute(message, "here/1", redelivered=False)
+    execution = runtime.executor.execute(message, "here/1")
     runtime.executor.publish(execution.results)
     return job_id
 
@@ -79,7 +79,7 @@ def test_a_required_result_event_that_can_not_be_routed_waits_in_the_outbox(
     faults: Faulty,
 ) -> None:
     """Its queue is there, is bound to nothing, and can not be declared: the event is kept, and a
-    custodian publishes it when somebody has put the broker in order.
+    relay publishes it when somebody has put the broker in order.
     """
     runtime = faults.app.purista_runtime
     faults.client.emit(placed, Work())
@@ -99,6 +99,7 @@ def test_a_required_result_event_that_can_not_be_routed_waits_in_the_outbox(
     with faults.app.connection_for_write() as connection, connection.channel() as channel:
         for inbox in hearers:
             channel.queue_delete(inbox.name)
-    custodian = Custodian(runtime)
-    until(lambda: custodian.round() or not runtime.ledger.client.hlen(outbox), "it is published")
+    relay = Relay(runtime)
+    until(lambda: relay.look() or not runtime.ledger.client.hlen(outbox), "it is published")
+    relay.close()
     assert waiting(faults, COMPLETED) == 1

@@ -13,6 +13,7 @@ from purista_celery.contracts.receipt import Receipt
 from purista_celery.ledger import reading
 from purista_celery.ledger.ledger import Ledger, milliseconds
 from purista_celery.ledger.records import (
+    Abandoned,
     Claim,
     JobStatus,
     Limits,
@@ -154,6 +155,17 @@ class Book:
 
     def expired(self, *dead_workers: str, limit: int = 100) -> list[str]:
         return [job.job_id for job in self.ledger.expired(self.queue, dead_workers, limit)]
+
+    def abandoned(self, dead_worker: str = "", *, seen: timedelta = NOW) -> Abandoned:
+        """Return that a holder was seen to be gone so long ago; it is good for a minute."""
+        until = self.ledger.workers.now_ms() + milliseconds(timedelta(minutes=1) - seen)
+        return Abandoned(dead_worker, until)
+
+    def taken_over(self, job_id: str, fence: str, successor: str, **options: Any) -> None:
+        """Let a job's lease pass, its attempt be ended by a rescuer, and another claim it."""
+        self.age(job_id, 2 * HOUR)
+        assert self.retry(job_id, fence, abandoned=self.abandoned(), delay=NOW)
+        assert self.claim(job_id, successor, **options).verdict is Verdict.GRANTED
 
     def age(self, job_id: str, by: timedelta) -> None:
         """Let ``by`` pass for one job: each instant that is known of it moves into the past."""

@@ -41,8 +41,7 @@ def test_a_repeat_says_done_and_changes_nothing(book: Book) -> None:
 def test_a_stale_fence_can_not_bury(book: Book) -> None:
     """The successor goes on undisturbed."""
     job_id = book.held("w1/1")
-    book.age(job_id, 2 * HOUR)
-    book.claim(job_id, "w2/1")
+    book.taken_over(job_id, "w1/1", "w2/1")
     before = book.record(job_id)
     assert book.bury(job_id, "w1/1", events=EVENTS) is False
     assert (book.record(job_id), book.outbox()) == (before, {})
@@ -78,10 +77,10 @@ def test_an_abandoned_job_is_buried_for_its_holder(book: Book) -> None:
     """Once its lease has passed, or if its worker is known to be dead."""
     first, second = book.held("w1/1"), book.held("w1/2")
     for holder in ("", "w2"):
-        assert book.bury(first, "w1/1", if_abandoned_by=holder) is False
-    assert book.bury(first, "w1/1", if_abandoned_by="w1") is True
+        assert book.bury(first, "w1/1", abandoned=book.abandoned(holder)) is False
+    assert book.bury(first, "w1/1", abandoned=book.abandoned("w1")) is True
     book.age(second, 2 * HOUR)
-    assert book.bury(second, "w1/2", if_abandoned_by="") is True
+    assert book.bury(second, "w1/2", abandoned=book.abandoned("")) is True
 
 
 def test_dead_letters_are_listed_oldest_first(book: Book) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from purista_celery.ledger.records import OutgoingEvent, Settled
-from tests.integration.ledger.book import HOUR, KEEP_KEY, KEEP_RECORD, Book, close_to
+from tests.integration.ledger.book import HOUR, KEEP_KEY, KEEP_RECORD, NOW, Book, close_to
 
 EVENT = OutgoingEvent("j:cancelled", "{}")
 
@@ -65,8 +67,7 @@ def test_the_holder_cancels_what_it_holds(book: Book) -> None:
 def test_a_stale_fence_can_not_cancel(book: Book) -> None:
     """The successor goes on; whoever asks without a fence is heard."""
     job_id = book.held("w1/1")
-    book.age(job_id, 2 * HOUR)
-    book.claim(job_id, "w2/1")
+    book.taken_over(job_id, "w1/1", "w2/1")
     assert book.cancel(job_id, fence="w1/1", event=EVENT) == "lost"
     assert book.where(job_id) == ("leased", {"leased"})
     assert book.outbox() == {}
@@ -90,13 +91,14 @@ def test_a_fence_cancels_only_what_it_holds(book: Book, state: str) -> None:
     assert book.cancel(book.in_state(state), fence="w1/1") == "lost"
 
 
-def test_a_request_outlives_the_attempt(book: Book) -> None:
-    """A worker that died after the request hands it on to the next holder."""
+def test_a_request_outlives_the_worker(book: Book) -> None:
+    """Who ends the attempt of a worker that died after the request is told to cancel the job."""
     job_id = book.held("w1/1")
     book.cancel(job_id)
     book.age(job_id, 2 * HOUR)
-    book.claim(job_id, "w2/1")
-    assert book.extend(job_id, "w2/1") == ("held", True)
+    ask = partial(book.ledger.retry, "orders", job_id, "w1/1", delay=NOW, reason="worker_lost")
+    assert ask(abandoned=book.abandoned()) is Settled.CANCEL
+    assert book.cancel(job_id, fence="w1/1") == "done"
 
 
 def test_a_cancelled_job_can_not_be_changed_any_more(book: Book) -> None:

@@ -65,43 +65,46 @@ def test_another_claim_is_refused_with_the_reason(
 
 
 def test_a_refused_claim_names_the_holder(book: Book) -> None:
-    """So that the caller can find out whether that worker lives."""
+    """So that people can find out where the job is."""
     assert book.claim(book.held("w1/9"), "w2/1").fence == "w1/9"
 
 
-def test_a_job_past_its_lease_is_granted_to_another(book: Book) -> None:
-    """As its next attempt."""
+def test_a_job_past_its_lease_is_its_holders_until_the_rescuer_ends_the_attempt(book: Book) -> None:
+    """Who asks for one job can not tell a dead holder from one that could not renew its lease."""
     job_id = book.held("w1/1")
     book.age(job_id, 2 * HOUR)
+    assert book.claim(job_id, "w2/1").verdict is Verdict.HELD
+    assert book.extend(job_id, "w1/1") == ("held", False)
+    book.age(job_id, 2 * HOUR)
+    assert book.retry(job_id, "w1/1", abandoned=book.abandoned(), delay=NOW)
     claim = book.claim(job_id, "w2/1")
     assert (claim.verdict, claim.attempt, claim.fence) == (Verdict.GRANTED, 2, "w2/1")
     assert book.where(job_id) == ("leased", {"leased"})
     assert book.expired() == []
 
 
-def test_a_dead_workers_job_is_granted_before_its_lease_ends(book: Book) -> None:
-    """If it is that worker who holds it."""
+def test_what_was_seen_too_long_ago_takes_nobodys_job(book: Book) -> None:
+    """A rescuer that was frozen between its look and its deed sees nothing any more."""
     job_id = book.held("w1/1")
-    assert book.claim(job_id, "w2/1", dead_worker="w3").verdict is Verdict.HELD
-    assert book.claim(job_id, "w2/1", dead_worker="w1").verdict is Verdict.GRANTED
-    # The same dead worker does not take it from its new holder.
-    assert book.claim(job_id, "w4/1", dead_worker="w1").verdict is Verdict.HELD
+    stale = book.abandoned("w1", seen=timedelta(minutes=2))
+    assert book.retry(job_id, "w1/1", abandoned=stale) is False
+    assert book.bury(job_id, "w1/1", abandoned=stale) is False
+    book.age(job_id, 2 * HOUR)
+    assert book.bury(job_id, "w1/1", abandoned=stale) is False
+    assert book.bury(job_id, "w1/1", abandoned=book.abandoned("w1")) is True
 
 
 def test_a_paused_queues_job_is_refused_until_it_resumes(book: Book) -> None:
-    """Its attempt does not count; a job past its lease waits too; a holder's repeat does not."""
-    ready, expired, held = book.ready(), book.held("w1/1"), book.held("w1/2")
-    book.age(expired, 2 * HOUR)
+    """Its attempt does not count; a holder's repeat is granted all the same."""
+    ready, held = book.ready(), book.held("w1/2")
     book.ledger.pause("orders", "tea")
 
     assert book.claim(ready, "w2/1").verdict is Verdict.PAUSED
-    assert book.claim(expired, "w2/2").verdict is Verdict.PAUSED
     assert book.claim(held, "w1/2").verdict is Verdict.GRANTED
     assert book.status(ready).attempt == 0
 
     book.ledger.resume("orders")
     assert book.claim(ready, "w2/1").attempt == 1
-    assert book.claim(expired, "w2/2").attempt == 2
 
 
 def test_as_many_jobs_run_as_may(book: Book) -> None:
@@ -148,21 +151,22 @@ def test_no_more_jobs_start_within_an_interval_than_may(book: Book) -> None:
     assert book.claim(jobs[2], limit=2, interval=HOUR).verdict is Verdict.GRANTED
 
 
-def test_a_job_past_its_lease_does_not_count_against_its_own_limit(book: Book) -> None:
+def test_a_rescued_job_does_not_count_against_its_own_limit(book: Book) -> None:
     """It is one of those that may run."""
     job_id = book.held("w1/1")
     book.age(job_id, 2 * HOUR)
+    assert book.retry(job_id, "w1/1", abandoned=book.abandoned(), delay=NOW)
     assert book.claim(job_id, "w2/1", limit=1).verdict is Verdict.GRANTED
 
 
 def test_a_job_without_attempts_left_is_exhausted(book: Book) -> None:
-    """The fence of its last holder is told, for whoever buries it."""
+    """Nobody holds it, and whoever is told so buries it."""
     job_id = book.held("w1/1", max_attempts=1)
-    book.age(job_id, 2 * HOUR)
+    book.retry(job_id, "w1/1", delay=NOW)
     for _ in range(2):
         claim = book.claim(job_id, "w2/1")
-        assert (claim.verdict, claim.attempt, claim.fence) == (Verdict.EXHAUSTED, 1, "w1/1")
-    assert book.bury(job_id, "w1/1", if_abandoned_by="")
+        assert (claim.verdict, claim.attempt, claim.fence) == (Verdict.EXHAUSTED, 1, "")
+    assert book.bury(job_id, "")
     assert book.where(job_id) == ("dead", {"dead"})
 
 
@@ -187,14 +191,15 @@ def test_one_of_many_threads_is_granted(book: Book) -> None:
     assert book.status(job_id).attempt == 1
 
 
-def test_one_of_many_threads_takes_over_a_job_past_its_lease(book: Book) -> None:
-    """As for a ready one."""
+def test_of_many_rescuers_one_takes_a_job_past_its_lease(book: Book) -> None:
+    """The attempt fails once."""
     job_id = book.held("w1/1")
     book.age(job_id, 2 * HOUR)
+    seen = book.abandoned()
     with ThreadPoolExecutor(16) as pool:
-        claims = list(pool.map(lambda n: book.claim(job_id, f"v{n}/1"), range(16)))
-    assert [claim.verdict for claim in claims].count(Verdict.GRANTED) == 1
-    assert book.status(job_id).attempt == 2
+        taken = list(pool.map(lambda _: book.retry(job_id, abandoned=seen, delay=NOW), range(16)))
+    assert taken.count(True) == 1
+    assert book.status(job_id).attempt == 1
 
 
 def test_who_holds_a_job_can_be_asked(book: Book) -> None:

@@ -50,8 +50,7 @@ def test_without_a_policy_the_outbox_stays_empty(book: Book) -> None:
 def test_a_stale_fence_can_not_complete(book: Book) -> None:
     """What a frozen worker did is dropped; its successor's outcome counts."""
     job_id = book.held("w1/1")
-    book.age(job_id, 2 * HOUR)
-    book.claim(job_id, "w2/1")
+    book.taken_over(job_id, "w1/1", "w2/1")
     before = book.record(job_id)
 
     assert book.complete(job_id, "w1/1", output='"old"', event=EVENT) is False

@@ -50,17 +50,31 @@ def test_a_job_is_held_for_its_longest_hold_at_most(book: Book) -> None:
 def test_a_stale_fence_is_told_that_it_lost_the_job(book: Book) -> None:
     """And renews nothing."""
     job_id = book.held("w1/1")
-    book.age(job_id, 2 * HOUR)
-    book.claim(job_id, "w2/1")
+    book.taken_over(job_id, "w1/1", "w2/1")
     before = book.record(job_id)
     assert book.extend(job_id, "w1/1", 3 * HOUR) == ("lost", False)
     assert book.record(job_id) == before
 
 
-@pytest.mark.parametrize("state", ["unknown", "scheduled", "completed", "cancelled", "dead"])
+@pytest.mark.parametrize("state", ["scheduled", "completed", "cancelled", "dead"])
 def test_a_job_that_nobody_holds_is_lost(book: Book, state: str) -> None:
     """Even to the fence that held it last."""
     assert book.extend(book.in_state(state)) == ("lost", False)
+
+
+def test_a_job_without_a_record_is_told_apart(book: Book) -> None:
+    """It is not somebody else's: its holder may tell the ledger what it has lost."""
+    assert book.extend("nobody") == ("unknown", False)
+
+
+def test_many_leases_are_renewed_in_one_round_trip(book: Book) -> None:
+    """Each is answered for itself."""
+    held, ready = book.held("w1/1"), book.ready()
+    asked = [("orders", job, "w1/1", HOUR) for job in (held, ready, "nobody")]
+    answers = book.ledger.extend_many(asked)
+    assert [each.verdict for each in answers] == ["held", "waiting", "unknown"]
+    assert (answers[0].attempt, answers[0].redrives) == (1, 0)
+    assert book.ledger.extend_many([]) == []
 
 
 def test_a_message_that_waits_in_a_worker_is_no_lost_message(book: Book) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -199,17 +200,30 @@ def make_waiting(book: Book) -> None:
     book.age_event("e", 2 * HOUR)
 
 
+def needs(book: Book, *queues: str) -> dict[str, set[str]]:
+    """Return what each of ``queues`` needs; one that needs nothing is left out."""
+    found = {
+        each.queue: {name for name in ("due", "lost", "urgent", "quiet") if getattr(each, name)}
+        for each in reading.attention(book.ledger, queues, HOUR, HOUR)
+    }
+    for queue in reading.with_passed_leases(book.ledger, queues):
+        found.setdefault(queue, set()).add("expired")
+    for queue in reading.with_waiting_events(book.ledger, queues, HOUR):
+        found.setdefault(queue, set()).add("outbox")
+    return found
+
+
 @pytest.mark.parametrize(
-    ("make", "needs"),
+    ("make", "what"),
     [
-        (make_due, {"due"}),
-        (make_lost, {"lost"}),
-        (make_expired, {"expired"}),
-        (make_waiting, {"outbox"}),
+        (make_due, "due"),
+        (make_lost, "lost"),
+        (make_expired, "expired"),
+        (make_waiting, "outbox"),
     ],
 )
-def test_one_look_tells_which_queues_need_a_custodian(
-    book: Book, make: Callable[[Book], None], needs: set[str]
+def test_a_look_tells_which_queues_need_something(
+    book: Book, make: Callable[[Book], None], what: str
 ) -> None:
     """And for what; a queue on which all is well is left out."""
     calm = Book(book.client, book.ledger.namespace, "calm")
@@ -217,11 +231,50 @@ def test_one_look_tells_which_queues_need_a_custodian(
         each()
     calm.complete(calm.held(), event=OutgoingEvent("e", "{}"))
     queues = ["calm", "orders", "empty"]
-    assert reading.attention(book.ledger, queues, HOUR, HOUR, HOUR) == []
+    assert needs(book, *queues) == {}
     make(book)
-    [found] = reading.attention(book.ledger, queues, HOUR, HOUR, HOUR)
-    assert found.queue == "orders"
-    assert {n for n in ("expired", "due", "lost", "outbox") if getattr(found, n)} == needs
+    assert needs(book, *queues) == {"orders": {what}}
+
+
+def test_no_more_jobs_are_offered_again_than_can_have_no_message(book: Book) -> None:
+    """What waits in the broker for long is not lost; only what is missing there may be."""
+    jobs = [book.ready() for _ in range(15)]
+    for job_id in jobs:
+        book.age(job_id, 2 * HOUR)
+    take = partial(book.ledger.take_lost, "orders", HOUR, 100)
+    assert take(waiting=15) == []
+    assert take(waiting=20) == []
+    assert len(take(waiting=13)) == 2
+    # Those have one again, so that nothing is missing.
+    assert take(waiting=13) == []
+
+
+def test_a_job_that_is_lost_behind_a_backlog_is_offered_at_last(book: Book) -> None:
+    """If a message is missing at all, and by one who looks at a time."""
+    lost = book.ready()
+    for _ in range(5):
+        book.ready()
+    take = partial(book.ledger.take_lost, "orders", HOUR, 100)
+    book.age(lost, 59 * HOUR)
+    assert take(waiting=5) == []
+    book.age(lost, 2 * HOUR)
+    assert take(waiting=6) == []
+    assert [offer.job_id for offer in take(waiting=5)] == [lost]
+    book.age(lost, 61 * HOUR)
+    assert take(waiting=5) == []
+
+
+def test_a_dead_workers_jobs_are_found_without_a_look_at_the_others(book: Book) -> None:
+    """Each worker's are a set of their own, and it is empty when all of them have ended."""
+    ends = [book.complete, book.bury, book.release, book.retry]
+    jobs = [book.held(f"w1/{number}") for number in range(5)]
+    book.held("w2/1")
+    assert sorted(book.expired("w1")) == sorted(jobs)
+    for number, end in enumerate(ends):
+        assert end(jobs[number], f"w1/{number}")
+        assert sorted(book.expired("w1")) == sorted(jobs[number + 1 :])
+    assert book.cancel(jobs[4], fence="w1/4") == "done"
+    assert not book.client.exists(book.keys.held("w1"))
 
 
 def test_metrics_are_a_queue_in_numbers(book: Book) -> None:

@@ -32,8 +32,7 @@ def test_a_repeat_says_done_and_counts_once(book: Book) -> None:
 def test_a_stale_fence_can_not_give_back(book: Book) -> None:
     """The successor goes on undisturbed, and its attempt counts."""
     job_id = book.held("w1/1")
-    book.age(job_id, 2 * HOUR)
-    book.claim(job_id, "w2/1")
+    book.taken_over(job_id, "w1/1", "w2/1")
     assert book.release(job_id, "w1/1") is False
     assert book.status(job_id).attempt == 2
 

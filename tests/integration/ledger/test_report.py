@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.ledger.book import HOUR, Book
+from tests.integration.ledger.book import Book
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,7 @@ def test_looking_changes_nothing(book: Book) -> None:
 def test_a_stale_fence_can_not_report(book: Book) -> None:
     """The checkpoint of its successor stays; of a cancel only the holder is told."""
     job_id = book.held("w1/1")
-    book.age(job_id, 2 * HOUR)
-    book.claim(job_id, "w2/1")
+    book.taken_over(job_id, "w1/1", "w2/1")
     book.ledger.report("orders", job_id, "w2/1", "checkpoint", "new")
     book.cancel(job_id)
     assert book.ledger.report("orders", job_id, "w1/1", "checkpoint", "old") == (False, False)

@@ -57,8 +57,7 @@ def test_a_repeat_after_the_next_claim_is_refused(book: Book) -> None:
 def test_a_stale_fence_can_not_retry(book: Book) -> None:
     """The successor goes on undisturbed."""
     job_id = book.held("w1/1")
-    book.age(job_id, 2 * HOUR)
-    book.claim(job_id, "w2/1")
+    book.taken_over(job_id, "w1/1", "w2/1")
     before = book.record(job_id)
     assert book.retry(job_id, "w1/1") is False
     assert book.record(job_id) == before
@@ -78,14 +77,14 @@ def test_only_what_is_held_can_be_retried(book: Book, state: str) -> None:
 def test_an_abandoned_job_is_retried_for_its_holder(book: Book) -> None:
     """Once its lease has passed, or if its worker is known to be dead."""
     job_id = book.held("w1/1")
-    assert book.retry(job_id, if_abandoned_by="") is False
-    assert book.retry(job_id, if_abandoned_by="w2") is False
+    assert book.retry(job_id, abandoned=book.abandoned("")) is False
+    assert book.retry(job_id, abandoned=book.abandoned("w2")) is False
     assert book.where(job_id) == ("leased", {"leased"})
 
-    assert book.retry(job_id, if_abandoned_by="w1", delay=NOW) is True
+    assert book.retry(job_id, abandoned=book.abandoned("w1"), delay=NOW) is True
     book.claim(job_id, "w2/1")
     book.age(job_id, 2 * HOUR)
-    assert book.retry(job_id, "w2/1", if_abandoned_by="", delay=NOW) is True
+    assert book.retry(job_id, "w2/1", abandoned=book.abandoned(""), delay=NOW) is True
     assert book.where(job_id) == ("ready", {"ready"})
 
 
@@ -93,8 +92,8 @@ def test_who_comes_back_is_told_that_the_job_was_retried_without_it(book: Book) 
     """A worker that was frozen past its lease, and of two custodians the second."""
     job_id = book.held("w1/1")
     book.age(job_id, 2 * HOUR)
-    assert book.retry(job_id, "w1/1", if_abandoned_by="") is True
-    assert book.retry(job_id, "w1/1", if_abandoned_by="") is False
+    assert book.retry(job_id, "w1/1", abandoned=book.abandoned("")) is True
+    assert book.retry(job_id, "w1/1", abandoned=book.abandoned("")) is False
     assert book.retry(job_id, "w1/1") is False
     assert book.complete(job_id, "w1/1") is False
     assert book.metrics().retries == 1

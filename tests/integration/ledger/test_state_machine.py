@@ -193,26 +193,26 @@ class LedgerMachine(RuleBasedStateMachine):
     # Holding
 
     @some("ready", "leased")
-    @rule(number=pick, worker=workers, dead=dead_or_none, limited=flags)
-    def claim(self, number: int, worker: str, dead: str, limited: bool) -> None:  # noqa: FBT001
-        self.claim_as_expected(self.any_of(number, "ready", "leased"), worker, dead, limited)
+    @rule(number=pick, worker=workers, limited=flags)
+    def claim(self, number: int, worker: str, limited: bool) -> None:  # noqa: FBT001
+        self.claim_as_expected(self.any_of(number, "ready", "leased"), worker, limited)
 
     @some("ready")
     @rule(number=pick, worker=workers)
     def claim_what_is_ready(self, number: int, worker: str) -> None:
-        self.claim_as_expected(self.any_of(number, "ready"), worker, "", False)
+        self.claim_as_expected(self.any_of(number, "ready"), worker, False)
 
     @some("scheduled", *ENDED)
     @rule(number=pick, worker=workers)
     def claim_what_is_not_to_be_run(self, number: int, worker: str) -> None:
         job = self.any_of(number, "scheduled", *ENDED)
-        self.claim_as_expected(job, worker, "", False)
+        self.claim_as_expected(job, worker, False)
 
-    def claim_as_expected(self, job: ModelJob, worker: str, dead: str, limited: bool) -> None:  # noqa: FBT001
+    def claim_as_expected(self, job: ModelJob, worker: str, limited: bool) -> None:  # noqa: FBT001
         limit = 2 if limited else None
         fence = self.fence(worker)
-        expected = self.expected_verdict(job, dead, limit)
-        claim = self.book.claim(job.id, fence, dead_worker=dead, limit=limit)
+        expected = self.expected_verdict(job, limit)
+        claim = self.book.claim(job.id, fence, limit=limit)
         assert claim.verdict is expected
         if expected is Verdict.GRANTED:
             job.state, job.fence = "leased", fence
@@ -228,13 +228,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert claim.last_checkpoint == job.checkpoint
 
     def expected_verdict(  # noqa: PLR0911 - the order of these questions is what is tested
-        self, job: ModelJob, dead: str, limit: int | None
+        self, job: ModelJob, limit: int | None
     ) -> Verdict:
         if job.state in ENDED:
             return Verdict.SETTLED
         if job.state == "scheduled":
             return Verdict.NOT_DUE
-        if job.state == "leased" and not job.abandoned(dead):
+        if job.state == "leased":
             return Verdict.HELD
         line = self.lines.get(job.partition or "")
         if line is not None and line[0] != job.id:
@@ -242,7 +242,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.paused:
             return Verdict.PAUSED
         held = sum(other.state == "leased" for other in self.jobs.values())
-        if limit and job.state == "ready" and held >= limit:
+        if limit and held >= limit:
             return Verdict.LIMITED
         return Verdict.GRANTED if job.attempt < job.max_attempts else Verdict.EXHAUSTED
 
@@ -321,7 +321,7 @@ class LedgerMachine(RuleBasedStateMachine):
         settle = self.book.bury if bury else self.book.retry
         options = {} if bury else {"delay": NOW}
         goes_on = abandoned and (bury or not job.cancel_requested)
-        assert settle(job.id, fence, if_abandoned_by=dead, **options) is goes_on
+        assert settle(job.id, fence, abandoned=self.book.abandoned(dead), **options) is goes_on
         if not goes_on:
             return
         if bury:

@@ -11,42 +11,100 @@ import pytest
 from purista_celery.errors import LedgerUnavailable
 from purista_celery.ledger import patience, reading
 from purista_celery.ledger.connection import connect
-from purista_celery.ledger.keys import presence_channel, workers_key
+from purista_celery.ledger.keys import heard_key, workers_key
 from purista_celery.ledger.records import RawMessage
+from purista_celery.ledger.spans import milliseconds
 from tests.integration.ledger.book import HOUR, KEEP_KEY, NOW, SECOND, Book
 from tests.support.servers import RedisServer, free_port
-from tests.support.waiting import until
+
+TTL = timedelta(seconds=15)
+
+
+def heard_for(book: Book, long: timedelta = HOUR, *, gap: timedelta = NOW) -> None:
+    """Let workers have been heard from for so long without a gap, until ``gap`` ago."""
+    now = book.ledger.workers.now_ms()
+    times = {"since": now - milliseconds(long), "last": now - milliseconds(gap)}
+    book.client.hset(heard_key(book.ledger.namespace), mapping=times)
+
+
+def silence(book: Book, worker: str, by: timedelta = SECOND) -> None:
+    """Let a worker's announcement have run out that long ago."""
+    until = book.ledger.workers.now_ms() - milliseconds(by)
+    book.client.zadd(workers_key(book.ledger.namespace), {worker: until})
+
+
+def dead(book: Book) -> tuple[str, ...] | None:
+    look = book.ledger.workers.look(TTL)
+    return None if look is None else look.dead
 
 
 def test_a_worker_is_dead_when_its_announcement_has_run_out(book: Book) -> None:
     """Announcing again brings it back; retiring forgets it."""
-    ledger = book.ledger
-    ledger.workers.announce("alive", HOUR)
-    ledger.workers.announce("silent", -SECOND)
-    assert ledger.workers.dead_workers() == ["silent"]
-    ledger.workers.announce("silent", HOUR)
-    assert ledger.workers.dead_workers() == []
-    ledger.workers.announce("alive", -SECOND)
-    ledger.workers.retire("alive")
-    ledger.workers.retire("alive")
-    assert ledger.workers.dead_workers() == []
+    workers = book.ledger.workers
+    heard_for(book)
+    workers.announce("alive", TTL)
+    silence(book, "silent")
+    assert dead(book) == ("silent",)
+    workers.announce("silent", TTL)
+    assert dead(book) == ()
+    silence(book, "alive")
+    workers.retire("alive")
+    workers.retire("alive")
+    assert dead(book) == ()
+
+
+@pytest.mark.parametrize(
+    ("long", "gap", "sure"),
+    [
+        (HOUR, NOW, True),
+        # Nobody has been heard from for a while: a stall, in which nobody can say that he lives.
+        (HOUR, timedelta(seconds=6), False),
+        # It is over, and not all have had the time to say so.
+        (timedelta(seconds=14), NOW, False),
+        (timedelta(seconds=16), NOW, True),
+    ],
+)
+def test_the_silence_of_all_is_nobodys_death(
+    book: Book, long: timedelta, gap: timedelta, *, sure: bool
+) -> None:
+    """Nobody is dead unless others could be heard for as long as one may be silent."""
+    heard_for(book, long, gap=gap)
+    silence(book, "silent", HOUR / 2)
+    assert dead(book) == (("silent",) if sure else None)
+
+
+def test_a_ledger_that_has_heard_nobody_yet_takes_nobody_for_dead(book: Book) -> None:
+    """A new one, or one that has lost its data."""
+    silence(book, "silent")
+    assert dead(book) is None
+
+
+def test_who_announces_learns_of_a_gap(book: Book) -> None:
+    """What was heard before it counts no more; a clock that was set back is one, too."""
+    workers = book.ledger.workers
+    heard_for(book, gap=timedelta(seconds=4))
+    since = workers.announce("w1", TTL)
+    assert abs(workers.now_ms() - since - milliseconds(HOUR)) < 1000
+    assert workers.announce("w2", TTL) == since
+    for gap in (timedelta(seconds=6), -HOUR):
+        heard_for(book, gap=gap)
+        assert workers.now_ms() - workers.announce("w1", TTL) < 1000
+
+
+def test_a_look_is_good_for_as_long_as_nobody_may_be_silent(book: Book) -> None:
+    """Its finder must act upon it before that."""
+    heard_for(book)
+    look = book.ledger.workers.look(TTL)
+    assert look is not None
+    assert abs(look.until - book.ledger.workers.now_ms() - 5000) < 1000
 
 
 def test_a_worker_that_is_dead_for_more_than_a_day_is_forgotten(book: Book) -> None:
     """No lease of its own can be left by then."""
-    book.ledger.workers.announce("old", -timedelta(days=2))
-    assert book.ledger.workers.dead_workers() == []
+    heard_for(book)
+    silence(book, "old", timedelta(days=2))
+    assert dead(book) == ()
     assert book.client.zcard(workers_key(book.ledger.namespace)) == 0
-
-
-def test_a_worker_is_present_while_it_is_connected(book: Book) -> None:
-    """As Redis sees its subscription, whatever the worker says."""
-    assert not book.ledger.workers.is_present("w1")
-    with book.client.pubsub() as pubsub:
-        pubsub.subscribe(presence_channel(book.ledger.namespace, "w1"))
-        assert book.ledger.workers.is_present("w1")
-        assert not book.ledger.workers.is_present("w2")
-    until(lambda: not book.ledger.workers.is_present("w1"), "the subscription ends")
 
 
 def test_a_strange_message_is_remembered_since_it_was_seen_first(book: Book) -> None:
@@ -81,7 +139,7 @@ CALLS: list[Callable[[Book], object]] = [
     lambda b: b.ledger.park("orders", "j", RawMessage(b"", {}, ""), reason="", error=""),
     lambda b: b.take_due(),
     lambda b: b.take_lost(),
-    lambda b: reading.attention(b.ledger, ["orders"], HOUR, HOUR, HOUR),
+    lambda b: reading.attention(b.ledger, ["orders"], HOUR, HOUR),
     lambda b: b.expired(),
     lambda b: b.ledger.take_outbox("orders", HOUR, 1),
     lambda b: b.ledger.clear_outbox("orders", ["e"]),
@@ -91,8 +149,9 @@ CALLS: list[Callable[[Book], object]] = [
     lambda b: b.ledger.resume("orders"),
     lambda b: b.ledger.workers.announce("w", HOUR),
     lambda b: b.ledger.workers.retire("w"),
-    lambda b: b.ledger.workers.dead_workers(),
-    lambda b: b.ledger.workers.is_present("w"),
+    lambda b: b.ledger.workers.look(HOUR),
+    lambda b: reading.with_passed_leases(b.ledger, ["orders"]),
+    lambda b: reading.with_waiting_events(b.ledger, ["orders"], HOUR),
     lambda b: b.ledger.first_seen("m", HOUR),
     lambda b: b.ledger.message("orders", "j"),
     lambda b: b.ledger.held("orders", "j"),

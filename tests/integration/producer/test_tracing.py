@@ -60,7 +60,7 @@ def test_enqueue_and_processing_are_spans_of_the_callers_trace(
         receipt = app.purista.enqueue(work, Work(n=1))
     runtime = app.purista_runtime
     message = JobMessage.from_wire(runtime.ledger.message(work.name, receipt.job_id))
-    runtime.executor.execute(message, "w1/1", redelivered=False)
+    runtime.executor.execute(message, "w1/1")
 
     by_name = {span.name: span for span in spans.get_finished_spans()}
     caller, enqueue, process = (
@@ -125,7 +125,7 @@ def test_no_span_holds_a_sensitive_value(
     failing = Login(person=PERSON, password=PASSWORD, mode="fail")
     receipt = app.purista.enqueue(login, failing, parameter=account)
     message = JobMessage.from_wire(runtime.ledger.message(login.name, receipt.job_id))
-    runtime.executor.execute(message, "w1/1", redelivered=False)
+    runtime.executor.execute(message, "w1/1")
 
     shown = "".join(span.to_json() for span in spans.get_finished_spans())
     assert "enqueue vault.login" in shown

@@ -1,4 +1,4 @@
-"""A custodian asks brokers how much waits, also of a broker that was away."""
+"""The stager asks brokers how much waits, also of a broker that was away."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ def server() -> Iterator[RedisServer]:
 
 
 def test_the_depth_of_a_queue_is_known_again_after_an_outage(server: RedisServer) -> None:
-    """Kombu puts the connection that failed back into its pool, closed; it is opened again."""
+    """The connection that failed is opened again."""
     service = Service("depth")
     work = service.queue("depth.work", payload=None)
     app = compile_app([service], Settings(broker_url=server.url, ledger_url=server.url))
     queue = app.purista_runtime.wiring.queue("depth.work")
     app.purista.enqueue(work, None)
-    assert depth(app.purista_runtime, queue) == 1
+    connection = app.connection_for_write()
+    assert depth(connection, queue) == 1
 
     server.stop()
     for _ in range(2):
         with pytest.raises(BROKER_ERRORS):
-            depth(app.purista_runtime, queue)
+            depth(connection, queue)
     server.start()
 
-    assert depth(app.purista_runtime, queue) == 1
+    assert depth(connection, queue) == 1
+    connection.release()
     app.close()

@@ -13,7 +13,7 @@ from purista_celery.ledger import underway
 from purista_celery.messages.envelope import AnyEvent
 from purista_celery.messages.job import JobMessage
 from purista_celery.messages.result import JobResult
-from purista_celery.runtime.custodian import Custodian
+from purista_celery.runtime.relay import Relay
 from purista_celery.schedules.status import statuses
 
 
@@ -145,7 +145,7 @@ def test_other_jobs_are_not_written_down(world: Any) -> None:
 
 @pytest.mark.parametrize("delivery", ["required", "best-effort"])
 def test_what_beat_cancels_is_announced_as_the_contract_says(world: Any, delivery: str) -> None:
-    """Beat knows no result policy: a custodian makes the event, or none where none is asked for."""
+    """Beat knows no result policy: a relay makes the event, or none where none is asked for."""
     shop = Service("shop")
     told, quiet = (
         shop.queue(name, payload=Any, results=results)
@@ -159,7 +159,7 @@ def test_what_beat_cancels_is_announced_as_the_contract_says(world: Any, deliver
     url = "redis://{host}:{port}/0".format(**world.client.get_connection_kwargs())
     app: Any = compile_app([shop], Settings(broker_url=url, namespace="app"))
     heard: list[AnyEvent] = []
-    custodian = Custodian(app.purista_runtime)
+    relay = Relay(app.purista_runtime)
     marker = underway.correlation_of("clock/1/tick", "o-1")
     for name in ("told", "quiet"):
         store(world, f"job-{name}", marker, name)
@@ -171,14 +171,15 @@ def test_what_beat_cancels_is_announced_as_the_contract_says(world: Any, deliver
         for event_id in world.client.zrange(times, 0, -1):
             world.client.zadd(times, {event_id: 1})
 
-    def hear(event: AnyEvent, *, required: bool) -> None:
+    def hear(event: AnyEvent, producer: object, *, required: bool) -> None:
         assert required
         heard.append(event)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app.purista_runtime.publisher, "publish", hear)
-        custodian.round()
-        custodian.round()
+        relay.look()
+        relay.look()
+    relay.close()
 
     (event,) = heard
     assert (event.id, event.event_name) == ("job-told:cancelled", "told.cancelled")

@@ -1,4 +1,4 @@
-"""Several custodians look after the same queues at once: each job is offered once."""
+"""Several workers maintain the same queues at once: each job is offered once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections import Counter
 from datetime import timedelta
 
 from purista_celery import Enqueue
-from purista_celery.runtime.custodian import Custodian
+from purista_celery.ledger.keys import heard_key
+from purista_celery.ledger.ledger import Ledger
+from purista_celery.runtime.rescuer import Rescuer
+from purista_celery.runtime.stager import Stager
 from tests.acceptance.faults.conftest import Faulty, compiled
 from tests.acceptance.spine.services import Work, work
 from tests.support.waiting import until
@@ -15,18 +18,33 @@ from tests.support.waiting import until
 JOBS = 300
 
 
-def rounds_of_two(faults: Faulty, done: str) -> None:
-    """Let two custodians, each with connections of its own, do rounds until nothing is left."""
+def heard(ledger: Ledger) -> None:
+    """Let workers have been heard from for long."""
+    now = ledger.workers.now_ms()
+    ledger.client.hset(heard_key(ledger.namespace), mapping={"since": now - 60_000, "last": now})
+
+
+def maintained_by_two(faults: Faulty, done: str) -> None:
+    """Let two workers' maintenance, each with connections of its own, look until all is done."""
     stage = faults.stage
     ledger = faults.app.purista_runtime.ledger
     source = getattr(ledger.keys(work.name), done)
+    heard(ledger)
     apps = [compiled(stage, stage.broker_url, stage.ledger_url) for _ in range(2)]
     start = threading.Barrier(2)
 
     def look_after(app: object) -> None:
-        custodian = Custodian(app.purista_runtime)  # type: ignore[attr-defined]
+        stager = Stager(app.purista_runtime)  # type: ignore[attr-defined]
+        rescuer = Rescuer(app.purista_runtime, print, lambda: None)  # type: ignore[attr-defined]
         start.wait()
-        until(lambda: not custodian.round() and not ledger.client.zcard(source), "all are offered")
+        until(lambda: looked(rescuer, stager), "all are offered")
+        stager.close()
+
+    def looked(rescuer: Rescuer, stager: Stager) -> bool:
+        # Other workers are heard all the while.
+        ledger.workers.announce("other", timedelta(seconds=15))
+        busy = rescuer.look() or stager.look()
+        return not busy and not ledger.client.zcard(source)
 
     threads = [threading.Thread(target=look_after, args=(app,)) for app in apps]
     for thread in threads:
@@ -53,7 +71,7 @@ def test_what_is_due_is_offered_once(faults: Faulty) -> None:
     jobs = [Enqueue(Work(n=n), delay=timedelta(milliseconds=1)) for n in range(JOBS)]
     ids = [receipt.job_id for receipt in faults.client.enqueue_many(work, jobs)]
 
-    rounds_of_two(faults, "scheduled")
+    maintained_by_two(faults, "scheduled")
 
     assert offered(faults) == dict.fromkeys(ids, 1)
 
@@ -73,7 +91,7 @@ def test_what_a_dead_worker_held_is_settled_and_offered_once(faults: Faulty) -> 
             longest_hold=timedelta(minutes=1),
         )
 
-    rounds_of_two(faults, "leased")
+    maintained_by_two(faults, "leased")
 
     assert offered(faults) == dict.fromkeys(ids, 1)
     assert {faults.client.job(job_id).attempt for job_id in ids} == {1}
