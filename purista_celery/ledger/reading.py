@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def leases(ledger: Ledger, queue: str, limit: int) -> list[LeaseRecord]:
 
 def status_of(queue: str, job_id: str, record: Mapping[str, str]) -> JobStatus:
     """Return a record's status."""
-    message = json.loads(record.get("message") or "{}")
+    message, unreadable = _message(record.get("message"))
     return JobStatus(
         job_id=job_id,
         queue_name=queue,
@@ -184,8 +185,22 @@ def status_of(queue: str, job_id: str, record: Mapping[str, str]) -> JobStatus:
         tenant_id=message.get("tenantId"),
         principal_id=message.get("principalId"),
         worker=record.get("worker"),
-        raw=record.get("raw"),
+        raw=record.get("raw") or unreadable,
     )
+
+
+def _message(text: str | None) -> tuple[Mapping[str, Any], str | None]:
+    """Return a record's message; one that can not be read as what is kept of messages: base64.
+
+    It is a dead letter, or about to become one, and must not hide all others of its queue.
+    """
+    try:
+        message = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        message = None
+    if isinstance(message, dict):
+        return message, None
+    return {}, base64.b64encode((text or "").encode("utf-8", "backslashreplace")).decode()
 
 
 def _instant(milliseconds: str) -> datetime:

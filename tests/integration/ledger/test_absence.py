@@ -138,12 +138,15 @@ class AbsenceMachine(RuleBasedStateMachine):
     def others_beat(self, worker: ModelWorker) -> bool:
         return any(other.beats for other in self.workers if other is not worker)
 
-    @rule(stall=st.integers(1, 60))
-    def the_ledger_stalls_and_goes_on(self, stall: int) -> None:
-        """Nobody is answered meanwhile; a look is the first that is."""
+    @precondition(lambda self: self.well)
+    @rule(stall=st.integers(1, 90), job=pick, number=pick)
+    def the_ledger_stalls_and_goes_on(self, stall: int, job: int, number: int) -> None:
+        """Nobody is answered meanwhile; a look and a delivery are the first that are."""
         self.now += stall * 1000
         self.redis.set(CLOCK, self.now)
         self.a_rescuer_looks()
+        if self.messages:
+            self.a_message_is_delivered_again(job, number)
         self.beat_all()
 
     @rule()
