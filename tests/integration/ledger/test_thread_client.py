@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 import redis
@@ -13,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from purista_celery import redis_client
-from purista_celery.ledger.connection import connect
+from purista_celery.ledger.connection import apart, connect
 from purista_celery.redis_client import KeptConnection, ThreadClient
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
@@ -206,3 +207,37 @@ def test_closing_ends_the_connections_of_all_threads(server: RedisServer) -> Non
     assert connections(server) == 0
     assert client.ping()
     client.close()
+
+
+def test_more_threads_than_redis_py_thinks_of_have_a_connection_each(server: RedisServer) -> None:
+    """A pool of 150 threads is one of Celery's options; the ledger must not end its jobs."""
+    client, together, failures = connect(server.url), threading.Barrier(150), list[Exception]()
+
+    def ask() -> None:
+        try:
+            client.ping()
+            together.wait(20)
+            with client.pipeline() as pipe:
+                pipe.ping().execute()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(150)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    client.close()
+    assert failures == []
+
+
+def test_a_duty_has_connections_of_its_own(client: ThreadClient, server: RedisServer) -> None:
+    """To the same server, with a patience of its own."""
+    own = apart(client, timedelta(seconds=3))
+    assert own.ping()
+    assert client.ping()
+    assert own.connection_pool is not client.connection_pool
+    assert own.connection_pool.connection_kwargs["socket_timeout"] == 3
+    assert client.connection_pool.connection_kwargs["socket_timeout"] == 10
+    assert own.get_connection_kwargs()["decode_responses"] is True
+    own.connection_pool.disconnect()
