@@ -458,10 +458,17 @@ class Ledger:
         args = [grace, most, k.job_prefix, *limited, waiting, behind]
         return _offers(self._run(self._scripts.lost, keys, args))
 
-    def expired(self, queue: str, dead_workers: Sequence[str], limit: int) -> list[Expired]:
-        """Return held jobs whose lease has passed or whose worker is one of ``dead_workers``."""
+    def expired(
+        self, queue: str, dead_workers: Sequence[str], limit: int, *, renewed_since: int = 0
+    ) -> list[Expired]:
+        """Return held jobs whose lease has passed or whose worker is one of ``dead_workers``.
+
+        Args:
+            renewed_since: leave leases alone that were last renewed before (ms).
+        """
         k = self.keys(queue)
-        flat = self._run(self._scripts.expired, [k.leased], [limit, k.job_prefix, *dead_workers])
+        args = [limit, k.job_prefix, renewed_since, *dead_workers]
+        flat = self._run(self._scripts.expired, [k.leased], args)
         return [
             Expired(
                 job_id=flat[i],

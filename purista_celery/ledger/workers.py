@@ -31,6 +31,8 @@ class Look:
 
     #: Workers that were silent for longer than they may be, while others were heard.
     dead: tuple[str, ...]
+    #: A lease that was renewed before this (ms) may have passed because nobody could renew it.
+    renewable_since: int
     #: Milliseconds since the epoch, by Redis' clock. Who was held up for longer must look again.
     until: int
 
@@ -65,7 +67,7 @@ class Workers:
             self.client.zrem(workers_key(self.namespace), worker_id)
 
     def look(self, ttl: timedelta) -> Look | None:
-        """Return which workers are dead; None where that can not be told.
+        """Return which workers are dead; None where nothing can be told from silence.
 
         Args:
             ttl: for how long a worker may be silent.
@@ -75,8 +77,10 @@ class Workers:
             answer = self._scripts.silent(
                 keys=self._keys, args=[gap, life, milliseconds(_FORGOTTEN_AFTER)]
             )
-        verdict, now, *dead = answer
-        return Look(tuple(dead), int(now) + gap) if verdict == "sure" else None
+        if answer[0] == "deaf":
+            return None
+        verdict, now, since, *dead = answer
+        return Look(tuple(dead), 0 if verdict == "sure" else int(since), int(now) + gap)
 
     def now_ms(self) -> int:
         """Return Redis' time in milliseconds since the epoch."""

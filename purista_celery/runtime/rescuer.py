@@ -58,7 +58,7 @@ class Rescuer(Duty):
         """Look after each queue on which somebody is gone."""
         seen = self._ledger.workers.look(self._runtime.settings.liveness_ttl)
         if seen is None:
-            # Nobody could say that he lives. Leases may have passed for the same reason.
+            # Nobody can say that he lives. Leases may have passed for the same reason.
             return False
         served = {queue.name: queue for queue in self._runtime.served}
         dead = self._to_be_looked_at(seen)
@@ -77,7 +77,7 @@ class Rescuer(Duty):
         return [w for w in seen.dead if w != mine and w not in self._bereft]
 
     def _take_from_the_gone(self, queue: JobQueue, dead: Sequence[str], seen: Look) -> int:
-        expired = self._ledger.expired(queue.name, dead, BATCH)
+        expired = self._ledger.expired(queue.name, dead, BATCH, renewed_since=seen.renewable_since)
         for job in expired:
             gone = Abandoned(job.worker if job.worker in dead else "", seen.until)
             try:

@@ -23,9 +23,9 @@ def _starts(spine: Spine, job_id: str) -> list[float]:
 
 
 def test_a_killed_workers_job_moves_on_within_its_lease(spine: Spine) -> None:
-    """``kill -9`` in mid-job, 5 s lease: within 7 s elsewhere on Redis, within 2 s on RabbitMQ."""
+    """``kill -9`` in mid-job, 5 s lease: within 7 s elsewhere. A lost connection proves nothing."""
     first = spine.worker("-c", "1")
-    job_id = spine.enqueue("deaf", seconds=3).job_id
+    job_id = spine.enqueue("deaf", seconds=8).job_id
     spine.await_trace("start", job_id)
     spine.worker("-c", "1")
 
@@ -33,8 +33,7 @@ def test_a_killed_workers_job_moves_on_within_its_lease(spine: Spine) -> None:
     first.kill()
 
     spine.await_trace("start", job_id, count=2)
-    limit = 2 if spine.stage.broker_url.startswith("amqp") else 7
-    assert _starts(spine, job_id)[1] - killed < limit
+    assert _starts(spine, job_id)[1] - killed < 7
     status = spine.client.wait(job_id, 30)
     assert (status.status, status.attempt) == ("completed", 2)
     spine.await_trace("completed", f"{job_id}:success")

@@ -246,7 +246,8 @@ class AbsenceMachine(RuleBasedStateMachine):
             return
         look = self.ledger.workers.look(ms(LIFE))
         if look is not None:
-            self.looks.append((look, self.ledger.expired(QUEUE, look.dead, 100)))
+            found = self.ledger.expired(QUEUE, look.dead, 100, renewed_since=look.renewable_since)
+            self.looks.append((look, found))
 
     @precondition(lambda self: self.well and self.looks)
     @rule(number=pick, again=st.booleans())

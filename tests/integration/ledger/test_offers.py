@@ -134,6 +134,19 @@ def test_a_dead_workers_leases_are_expired_before_they_end(book: Book) -> None:
     assert len(book.expired("w1", "w2", "w3", limit=2)) == 2
 
 
+def test_a_lease_that_could_not_be_renewed_is_left_alone(book: Book) -> None:
+    """After a gap in what was heard; one that was granted since has passed by itself."""
+    before = book.held("w1/1")
+    gap = book.ledger.workers.now_ms() + 1
+    after = book.held("w1/2")
+    for job_id in (before, after):
+        book.client.zadd(book.keys.leased, {job_id: 1})
+    book.client.hset(book.keys.job(after), "updatedAt", gap)
+    expired = partial(book.ledger.expired, "orders", [], 10)
+    assert [job.job_id for job in expired(renewed_since=gap)] == [after]
+    assert len(expired()) == 2
+
+
 def test_a_lease_without_a_record_is_forgotten(book: Book) -> None:
     """Somebody deleted it by hand."""
     job_id = book.held()

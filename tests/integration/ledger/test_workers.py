@@ -35,7 +35,7 @@ def silence(book: Book, worker: str, by: timedelta = SECOND) -> None:
 
 def dead(book: Book) -> tuple[str, ...] | None:
     look = book.ledger.workers.look(TTL)
-    return None if look is None else look.dead
+    return None if look is None or look.renewable_since else look.dead
 
 
 def test_a_worker_is_dead_when_its_announcement_has_run_out(book: Book) -> None:

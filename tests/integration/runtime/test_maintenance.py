@@ -9,6 +9,7 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from purista_celery.errors import BrokerUnavailable
+from purista_celery.ledger.keys import heard_key
 from purista_celery.ledger.records import Offer, OutgoingEvent
 from purista_celery.messages.job import JobMessage
 from purista_celery.producer.wiring import JobQueue
@@ -47,7 +48,8 @@ def test_in_doubt_nothing_is_taken_from_anybody(desk: Desk) -> None:
     job = desk.enqueue()
     desk.held_by("silent", job)
     desk.heard("silent")
-    desk.ledger.client.hset(f"{{{desk.settings.namespace}}}:workers:heard", "since", 2**42)
+    now = desk.ledger.workers.now_ms()
+    desk.ledger.client.hset(heard_key(desk.settings.namespace), "since", now + 1)
     desk.ledger.client.hset(desk.ledger.keys("desk.call").job(job.id), "leaseExpiresAt", 1)
     desk.ledger.client.zadd(desk.ledger.keys("desk.call").leased, {job.id: 1})
     rescuer, _, _ = rescuer_of(desk)
