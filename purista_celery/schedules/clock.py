@@ -60,6 +60,7 @@ class LedgerClock:
         self.ahead = _NONE
         #: Whether this machine's clock agrees with the ledger's, as far as it is known.
         self.agrees = False
+        self._limit = TOLERANCE
 
     def now(self) -> datetime:
         """Return the ledger's time, or a little less; until it was heard, this machine's."""
@@ -91,9 +92,9 @@ class LedgerClock:
         least = asked.wall - answer
         most = least + timedelta(seconds=now - asked.counter)
         self.ahead = max(least, min(most, _NONE))
+        self.agrees = abs(self.ahead) <= self._limit
         # Back within half of it, so that a clock at the edge does not lead by turns.
-        limit = TOLERANCE if self.agrees else TOLERANCE / 2
-        self.agrees = abs(self.ahead) <= limit
+        self._limit = TOLERANCE if self.agrees else TOLERANCE / 2
 
     def complaint(self) -> ClockDiffers:
         """Return what is to be said of a clock that does not agree."""
