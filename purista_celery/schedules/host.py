@@ -18,7 +18,7 @@ from purista_celery.errors import (
     PublishFailed,
     PuristaError,
 )
-from purista_celery.schedules.clock import TOLERANCE, GivenClock, LedgerClock
+from purista_celery.schedules.clock import TOLERANCE, GivenClock, LedgerClock, utc_now
 from purista_celery.schedules.deployment import Deployment
 from purista_celery.schedules.due import due, missed
 from purista_celery.schedules.group import Group
@@ -30,6 +30,8 @@ from purista_celery.schedules.silence import Wakefulness
 from purista_celery.schedules.state import Drop, State
 from purista_celery.schedules.store import Park, Step, Store, Stored, Tracked, batches
 from purista_celery.schedules.sync import changes
+
+__all__ = ["GroupHost", "patience_with", "utc_now"]
 
 logger = get_logger("celery.beat")
 

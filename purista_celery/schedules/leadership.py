@@ -133,7 +133,8 @@ class Leadership:
                     self._length // _MILLISECOND,
                     self._awake.patience // _MILLISECOND,
                     _milliseconds(self._clock.to_tell()),
-                    _milliseconds(self._answered if ever_since else None),
+                    _milliseconds(self._answered),
+                    "1" if ever_since else "",
                     *(int(1000 * seconds) for spell in spells for seconds in spell),
                 ],
             )

@@ -4,12 +4,12 @@
 -- KEYS: 1 lock  2 waiting  3 looked
 -- ARGV: 1 token  2 "lead", "look" (and not lead) or "leave"  3 length of the lock (ms)
 --       4 longest pause between looks (ms)  5 now (ms), "" by this server
---       6 when this beat was last answered, if it has been looking ever since (ms), else ""
---       7.. how long ago each of this beat's spells began and ended (ms), the last one ended 0
+--       6 when this beat was last answered (ms), "" if never  7 "1" if it has been looking ever since
+--       8.. how long ago each of this beat's spells began and ended (ms), the last one ended 0
 -- Returns {verdict, now (ms), by how much the clock has gone back since somebody looked (ms), then
 -- when each spell of any beat began and ended (ms), the oldest first}. Verdict: "kept"; "taken";
 -- "refused" while another leads; "looked"; "left".
-local KEPT = 50
+local KEPT = 100
 local patience, now = tonumber(ARGV[4]), tonumber(ARGV[5])
 if not now then
   local time = redis.call('TIME')
@@ -21,10 +21,13 @@ for began, ended in (redis.call('GET', KEYS[3]) or ''):gmatch('(%d+)%-(%d+)') do
   back = math.max(0, ended - now)
   spells[#spells + 1] = {math.min(began, now), math.min(ended, now)}
 end
-for at = 7, #ARGV, 2 do spells[#spells + 1] = {now - ARGV[at], now - ARGV[at + 1]} end
--- Where the clock went forward meanwhile, nobody has slept through the time that never was.
-local mine = spells[#spells]
-mine[1] = math.min(mine[1], tonumber(ARGV[6]) or now)
+for at = 8, #ARGV, 2 do spells[#spells + 1] = {now - ARGV[at], now - ARGV[at + 1]} end
+-- Where the clock went forward, nobody has slept through the time that never was. And who was held
+-- up for less than its lock is late.
+local holder, mine = redis.call('GET', KEYS[1]), spells[#spells]
+if ARGV[7] == '1' or holder == ARGV[1] then
+  mine[1] = math.min(mine[1], tonumber(ARGV[6]) or now)
+end
 table.sort(spells, function(a, b) return a[1] < b[1] end)
 
 local union = {}
@@ -45,7 +48,6 @@ for at = math.max(1, #union - KEPT + 1), #union do
 end
 redis.call('SET', KEYS[3], table.concat(texts, ' '))
 
-local holder = redis.call('GET', KEYS[1])
 if ARGV[2] == 'look' then
   answer[1] = 'looked'
 elseif ARGV[2] == 'leave' then

@@ -176,3 +176,52 @@ def test_missed_is_only_what_came_due_while_no_beat_was_running(
     for second in range(1, LENGTH):
         assert second in fired or not history.was_running(second), f"{second} was not published"
         assert second not in fired or not history.was_silent(second), f"{second} was published"
+
+
+def test_what_came_due_before_a_clean_stop_is_late(world: World) -> None:
+    """The beat was running until then, though it had not looked again."""
+    beat = world.beat(every())
+    world.run(beat, seconds=9)
+    world.now += timedelta(seconds=1)
+    beat.release()
+    world.sleep(25)
+    world.run(world.beat(every()), seconds=GRACE + 2)
+    assert world.fired == [10, 40]
+
+
+def test_each_outage_is_judged_when_its_occurrences_are_due(world: World) -> None:
+    """With a jitter they may be due after the next restart, which was a short one."""
+    shaky = every(5, jitter_window=timedelta(minutes=10))
+    world.run(world.beat(shaky), seconds=1)
+    outages = []
+    for _ in range(2):
+        began = int((world.now - world.start).total_seconds())
+        world.sleep(20)
+        world.run(world.beat(shaky), seconds=3)
+        outages.append(range(began + 1, began + 20))
+    world.sleep(1)
+    world.run(world.beat(shaky), seconds=700)
+    missed = [second for second in world.fired if any(second in outage for outage in outages)]
+    assert missed == []
+    assert max(world.fired) > 50
+
+
+def test_a_leader_that_is_held_up_for_less_than_its_lock_is_late(world: World) -> None:
+    """Nobody else could have led meanwhile, and a loaded machine drops nothing."""
+    beat = world.beat(every(1))
+    world.run(beat, seconds=5)
+    world.now += timedelta(seconds=8)
+    beat.tick()
+    assert beat.leadership.silences == ()
+    assert world.fired == list(range(2, 14))
+
+
+def test_only_so_many_spells_are_kept(world: World) -> None:
+    """Of a beat that is started anew all the time; the newest count."""
+    for _ in range(120):
+        beat = world.beat(every())
+        beat.tick()
+        world.sleep(10)
+    assert len(beat.leadership.silences) == 99
+    assert beat.leadership.silences[-1].until == world.now - timedelta(seconds=10)
+    assert len(world.client.get(world.keys.looked).split()) == 100

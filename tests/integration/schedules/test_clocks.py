@@ -162,7 +162,7 @@ def test_a_freeze_is_no_jump_of_the_ledgers_clock(world: Any, every: Any) -> Non
     """The counter goes on meanwhile, and the silence is found."""
     beat = world.beat(every())
     world.run(beat, seconds=5)
-    world.now += timedelta(seconds=60)
+    world.sleep(60)
     beat.tick()
     at = [world.start + timedelta(seconds=seconds) for seconds in (5, 65)]
     assert beat.leadership.silences == (Silence(*at),)
