@@ -262,7 +262,8 @@ def test_a_strict_start_refuses_for_the_same_gaps(redis_with: Callable[..., Redi
 def test_replicas_and_snapshots_are_facts(redis_with: Callable[..., RedisServer]) -> None:
     """A replica takes no writes, so nothing is claimed of it; a forbidden CONFIG is an unknown."""
     primary = redis_with()
-    replica = redis_with("--replicaof", "127.0.0.1", str(primary.port))
+    # Redis does not stop while it writes a first append-only file, as a replica does on joining.
+    replica = redis_with("--replicaof", "127.0.0.1", str(primary.port), "--appendonly", "no")
     locked = redis_with("--rename-command", "CONFIG", "")
     with primary.client() as client:
         client.config_set("save", "3600 1")
@@ -309,7 +310,7 @@ def test_what_a_power_loss_may_cost_is_said_and_refused_by_a_strict_start(
             capabilities.check(app.purista_runtime)
 
     always = redis_with(*ALWAYS)
-    redis_with("--replicaof", "127.0.0.1", str(second.port))
+    redis_with("--replicaof", "127.0.0.1", str(second.port), "--appendonly", "no")
     with second.client() as client:
         client.config_set("min-replicas-to-write", 1)
         until(lambda: client.info()["connected_slaves"] == 1, "the replica is connected")
