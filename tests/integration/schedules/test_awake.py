@@ -154,7 +154,7 @@ first_beats = st.builds(lambda stopped, frozen: Beat(0, stopped, frozen), st.int
 # Two outages; the leader dies between them, the other runs through both.
 @example(Plan(Beat(0, 15), [Beat(2, 99)], [(5, 12), (16, 28)], 3))
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
