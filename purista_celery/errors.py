@@ -150,6 +150,12 @@ class NotLeading(PuristaError):
     code = "PURISTA_SCHEDULER_NOT_LEADING"
 
 
+class ClockDiffers(PuristaError):
+    """This machine's clock and the ledger's disagree; a beat does not lead meanwhile."""
+
+    code = "PURISTA_SCHEDULER_CLOCK_DIFFERS"
+
+
 class EntryMoved(PuristaError):
     """Somebody else changed the schedule's progress since it was read."""
 

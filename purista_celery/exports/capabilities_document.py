@@ -26,9 +26,9 @@ class _Given:
     ledger: bool
     #: The broker is there.
     broker: bool
-    #: What the ledger accepts is never forgotten.
+    #: What the ledger accepts outlives its process; what a power loss costs is a fact of its own.
     ledger_durable: bool
-    #: What the broker accepts is never forgotten.
+    #: What the broker accepts does.
     broker_durable: bool
     priorities: bool
 
@@ -187,6 +187,15 @@ def _redis(redis: RedisFacts) -> dict[str, Any]:
     return {
         "version": dotted(redis.version),
         "evictionPolicy": redis.eviction_policy,
-        "persistence": {"aof": redis.append_only, "rdb": redis.snapshots},
-        "replication": {"role": redis.role, "connectedReplicas": redis.replicas},
+        "persistence": {
+            "aof": redis.append_only,
+            "rdb": redis.snapshots,
+            "appendFsync": redis.append_fsync or "unknown",
+            "lostAtPowerLoss": redis.lost_at_power_loss,
+        },
+        "replication": {
+            "role": redis.role,
+            "connectedReplicas": redis.replicas,
+            "minReplicasToWrite": redis.min_replicas,
+        },
     }

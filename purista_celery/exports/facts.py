@@ -29,6 +29,13 @@ class RedisFacts:
     role: str = "master"
     #: Replicas that are connected.
     replicas: int = 0
+    #: Without so many replicas it takes no writes; None where it does not tell.
+    min_replicas: int | None = None
+    #: When it has its append-only file written to the disk: ``always`` (before it answers),
+    #: ``everysec`` or ``no``; None where it does not tell.
+    append_fsync: str | None = None
+    #: Whether it goes on doing so while it rewrites that file.
+    fsyncs_in_rewrites: bool = True
     #: Tells one run of one server from another.
     run_id: str = ""
 
@@ -36,6 +43,31 @@ class RedisFacts:
     def durable(self) -> bool:
         """Whether it keeps what it has accepted: under pressure, and over a restart."""
         return self.eviction_policy == NOEVICTION and self.append_only
+
+    @property
+    def is_replicated(self) -> bool:
+        """Whether it takes a write only while a replica takes it too."""
+        return self.replicas > 0 and bool(self.min_replicas)
+
+    @property
+    def lost_at_power_loss(self) -> str:
+        """What it may have accepted and not have any more when its machine has lost power.
+
+        Redis documents ``everysec`` as "up to one second" and ``no`` as some thirty on Linux.
+        """
+        if self.is_replicated:
+            return "what no replica had yet"
+        if not self.append_only:
+            return "everything" if self.snapshots is False else "everything since a snapshot"
+        if self.append_fsync == "always":
+            return "nothing" if self.fsyncs_in_rewrites else "up to 30 seconds, in rewrites"
+        lost = {"everysec": "up to a second", "no": "up to 30 seconds"}
+        return lost.get(self.append_fsync or "", "unknown")
+
+    @property
+    def survives_power_loss(self) -> bool:
+        """Whether what it has accepted is on its disk, or elsewhere too."""
+        return self.is_replicated or self.lost_at_power_loss == "nothing"
 
     @property
     def usable(self) -> bool:

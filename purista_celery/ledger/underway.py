@@ -3,6 +3,11 @@
 Schedules that must not overlap themselves give their events and jobs a correlation id of a form of
 its own. It travels on with everything that follows from the occurrence, and each job that is stored
 under it is written down: what a beat asks before it fires the next occurrence.
+
+Counted are the occurrence's work and what that leads to: its jobs, those that their handlers
+enqueue, those that come of the events that they emit, and of their success. Not counted is the news
+of them: who hears that a job was cancelled, failed or got on does no work of the occurrence, and
+neither what follows from there. It is not cancelled with it, and the next one does not wait for it.
 """
 
 from __future__ import annotations
@@ -16,9 +21,13 @@ from purista_celery.contracts.receipt import Receipt
 from purista_celery.ledger.connection import available
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import OutgoingEvent
-from purista_celery.messages.result import event_id
+from purista_celery.messages.envelope import AnyEvent
+from purista_celery.messages.result import event_id, status_told_by
 
 _PREFIX = "purista.occurrence:"
+#: Ends the correlation id of what follows from news of an occurrence, and travels on with it. An
+#: occurrence's id holds no colon.
+_NEWS = ":news"
 #: An occurrence whose event nobody has taken for so long is over.
 _UNTAKEN = timedelta(days=1)
 #: An occurrence is over when no job has been added for so long, whatever became of its jobs.
@@ -42,6 +51,13 @@ def correlation_of(schedule_key: str, occurrence_id: str) -> str:
     return f"{_PREFIX}{schedule_key}:{occurrence_id}"
 
 
+def correlation_after(event: AnyEvent) -> str:
+    """Return the correlation id of the job that takes an event."""
+    correlation_id = event.correlation_id or event.id
+    is_news = status_told_by(event) not in {None, "success"}
+    return correlation_id + _NEWS if is_news and _is_counted(correlation_id) else correlation_id
+
+
 def announce(ledger: Ledger, correlation_id: str) -> None:
     """Say that an occurrence is about to be fired: it is under way before it has any job."""
     key = _key(ledger, correlation_id)
@@ -55,7 +71,7 @@ def note(ledger: Ledger, correlation_id: str | None, receipts: Sequence[Receipt]
 
     Those of an occurrence that has been replaced in the meantime are cancelled.
     """
-    if correlation_id is None or not correlation_id.startswith(_PREFIX) or not receipts:
+    if correlation_id is None or not _is_counted(correlation_id) or not receipts:
         return
     key = _key(ledger, correlation_id)
     with available():
@@ -116,6 +132,10 @@ def _unfinished(ledger: Ledger, correlation_id: str) -> Iterator[UnfinishedJob]:
                 pipe.hget(ledger.keys(job.queue).job(job.job_id), "state")
             states = pipe.execute()
         yield from (job for job, state in zip(jobs, states, strict=True) if state in _UNFINISHED)
+
+
+def _is_counted(correlation_id: str) -> bool:
+    return correlation_id.startswith(_PREFIX) and not correlation_id.endswith(_NEWS)
 
 
 def _key(ledger: Ledger, correlation_id: str) -> str:

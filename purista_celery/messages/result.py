@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import Field
 
-from purista_celery.messages.envelope import Trace
+from purista_celery.messages.envelope import AnyEvent, Trace
 
 OutputT = TypeVar("OutputT")
 ResultStatus = Literal["success", "failed", "cancelled", "dead-lettered", "progress"]
@@ -46,3 +46,13 @@ def event_id(job_id: str, status: ResultStatus) -> str:
 def job_id_of(result_event_id: str) -> str:
     """Return the id of the job that a result event is of."""
     return result_event_id.rpartition(":")[0]
+
+
+def status_told_by(event: AnyEvent) -> ResultStatus | None:
+    """Return what a result event tells of its job; None of any other event."""
+    told: Any = event.payload
+    if not isinstance(told, dict) or told.get("status") not in get_args(ResultStatus):
+        return None
+    job_id, status = str(told.get("jobId")), told["status"]
+    # An application's own event may have such fields; the id says that it is one of ours.
+    return status if f"{event.id}:".startswith(f"{event_id(job_id, status)}:") else None

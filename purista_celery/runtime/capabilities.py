@@ -41,7 +41,12 @@ def check(runtime: Runtime) -> None:
     found = _all_gaps(runtime, ledger, broker)
     for gap, _ in found:
         log.warning("Capability missing: %s", gap)
-    if refused := [gap for gap, refuses in found if refuses or strict]:
+    weak = list(power_gaps(ledger, broker))
+    for gap in weak:
+        # Redis' own default: no reason for a warning, unless it was asked for.
+        log.log(logging.WARNING if strict else logging.INFO, "At a power loss: %s", gap)
+    refused = [gap for gap, refuses in found if refuses or strict]
+    if refused := [*refused, *(weak if strict else ())]:
         raise CapabilityMissing("; ".join(str(gap) for gap in refused))
 
 
@@ -64,7 +69,8 @@ def inspect(runtime: Runtime) -> Facts:
     if ledger is None or broker is None:
         return Facts(ledger=ledger, broker=broker)
     gaps_found = tuple(gap for gap, _ in _all_gaps(runtime, ledger, broker))
-    return Facts(ledger=ledger, broker=broker, gaps=gaps_found)
+    weak = tuple(power_gaps(ledger, broker))
+    return Facts(ledger=ledger, broker=broker, gaps=(*gaps_found, *weak))
 
 
 def ledger_gaps(ledger: RedisFacts) -> Iterator[Gap]:
@@ -92,6 +98,13 @@ def broker_gaps(broker: BrokerFacts, ledger: RedisFacts) -> Iterator[Gap]:
                 "It exists with other properties. Delete it once it is empty, or take another "
                 "PURISTA_NAMESPACE.",
             )
+
+
+def power_gaps(ledger: RedisFacts, broker: BrokerFacts) -> Iterator[Gap]:
+    """Return what a power loss may cost, where the rest is kept over a restart."""
+    yield from _losing_power("The ledger", ledger)
+    if broker.redis is not None and broker.redis.run_id != ledger.run_id:
+        yield from _losing_power("The broker", broker.redis)
 
 
 def gaps(queue: JobQueue, ledger: RedisFacts, broker: BrokerFacts) -> Iterator[Gap]:
@@ -144,3 +157,20 @@ def _forgetting(who: str, server: RedisFacts) -> Iterator[Gap]:
             "a Redis that keeps its data over a restart",
             "It has no append-only file that it can write; set appendonly to yes.",
         )
+
+
+def _losing_power(who: str, server: RedisFacts) -> Iterator[Gap]:
+    if not server.append_only or server.survives_power_loss:
+        return
+    found = (
+        f"Its appendfsync is {server.append_fsync}, so it may lose {server.lost_at_power_loss};"
+        if server.append_fsync
+        else "Its appendfsync is not told: let its user run CONFIG GET,"
+    )
+    paused = "" if server.fsyncs_in_rewrites else " and no-appendfsync-on-rewrite to no"
+    yield Gap(
+        who,
+        "a Redis that keeps what it has accepted when its machine loses power",
+        f"{found} set appendfsync to always{paused}, or give it a replica and set "
+        "min-replicas-to-write to 1.",
+    )

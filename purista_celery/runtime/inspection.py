@@ -75,13 +75,17 @@ def reachable(runtime: Runtime) -> tuple[RedisFacts | None, BrokerFacts | None]:
 def redis_facts(client: Any) -> RedisFacts:
     """Ask a Redis; ``INFO`` is answered where ``CONFIG`` is forbidden."""
     info: Mapping[str, Any] = client.info()
+    save = _setting(client, "save")
     return RedisFacts(
         version=_version(str(info["redis_version"])),
         eviction_policy=str(info.get("maxmemory_policy", "unknown")),
         append_only=bool(info.get("aof_enabled")) and info.get("aof_last_write_status") == "ok",
-        snapshots=_snapshots(client),
+        snapshots=None if save is None else bool(save),
         role=str(info.get("role", "unknown")),
         replicas=int(info.get("connected_slaves", 0)),
+        min_replicas=_min_replicas(client, info),
+        append_fsync=_setting(client, "appendfsync"),
+        fsyncs_in_rewrites=_setting(client, "no-appendfsync-on-rewrite") != "yes",
         run_id=str(info.get("run_id", "")),
     )
 
@@ -93,14 +97,23 @@ def _broker_redis(connection: Any) -> RedisFacts:
         raise OperationalError(str(error)) from error
 
 
-def _snapshots(client: Any) -> bool | None:
+def _setting(client: Any, name: str) -> str | None:
+    """Return a setting of a Redis; None where it does not tell."""
     try:
-        answer = client.config_get("save")
+        answer = client.config_get(name)
     except redis.ResponseError:
         return None
     # A client of Kombu's does not decode what it reads.
-    said = answer.get("save", answer.get(b"save"))
-    return None if said is None else bool(said)
+    said = answer.get(name, answer.get(name.encode()))
+    return said.decode() if isinstance(said, bytes) else said
+
+
+def _min_replicas(client: Any, info: Mapping[str, Any]) -> int | None:
+    said = _setting(client, "min-replicas-to-write")
+    if said is not None:
+        return int(said)
+    # ``INFO`` counts the good ones where the setting asks for any.
+    return 1 if "min_slaves_good_slaves" in info else None
 
 
 def _queues(runtime: Runtime) -> list[BrokerQueue]:

@@ -18,6 +18,7 @@ from kombu.mixins import ConsumerMixin
 
 from purista_celery.contracts.receipt import Enqueue
 from purista_celery.errors import InvalidMessage, LedgerUnavailable
+from purista_celery.ledger import underway
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.wire import check_json
 from purista_celery.producer import routes, tracing
@@ -128,7 +129,7 @@ class Router(ConsumerMixin):
         parent_span_id = tracing.parent_of(message.headers.get("traceparent"))
         trace = Trace(
             trace_id=event.trace_id,
-            correlation_id=event.correlation_id or event.id,
+            correlation_id=underway.correlation_after(event),
             tenant_id=event.tenant_id,
             principal_id=event.principal_id,
         )

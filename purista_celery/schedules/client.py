@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from purista_celery.contracts.schedule import Schedule
@@ -22,6 +22,7 @@ from purista_celery.schedules.operations import pause, resume
 from purista_celery.schedules.outlet import Outlet
 from purista_celery.schedules.status import ScheduleStatus, statuses, unseen
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: How often a resume is tried again that beat's own progress came before.
 _TRIES = 20
 
@@ -69,7 +70,7 @@ class ScheduleClient:
         """
         declared = {schedule.key: schedule for schedule in self._schedules.values()}
         groups = {schedule.group for schedule in declared.values()}
-        now = datetime.now(UTC)
+        now = self._now()
         with available():
             found = statuses(self._ledger.client, self._ledger.namespace, groups, now)
         seen = {status.key: status for status in found if status.key in declared}
@@ -86,7 +87,7 @@ class ScheduleClient:
             LedgerUnavailable: the store did not answer.
         """
         schedule = self._find(name)
-        now = to_milliseconds(datetime.now(UTC))
+        now = self._now()
         with available():
             pause(self._ledger.client, self._keys(schedule), schedule.key, now, reason)
 
@@ -103,7 +104,7 @@ class ScheduleClient:
         """
         schedule = self._find(name)
         for attempt in range(1, _TRIES + 1):
-            now = to_milliseconds(datetime.now(UTC))
+            now = self._now()
             try:
                 with available():
                     resume(self._ledger.client, self._keys(schedule), schedule.key, now, between)
@@ -152,6 +153,10 @@ class ScheduleClient:
             keys = ", ".join(sorted(s.key for s in found))
             raise ScheduleNotFound(f"Several schedules are named {name!r}: {keys}. Give the key.")
         raise ScheduleNotFound(f"No schedule {name!r} is declared by a service of this app.")
+
+    def _now(self) -> datetime:
+        """Return the ledger's time, by which beats judge what came due before or after."""
+        return _EPOCH + timedelta(milliseconds=self._ledger.workers.now_ms())
 
     def _keys(self, schedule: Schedule) -> GroupKeys:
         return GroupKeys(self._ledger.namespace, schedule.group)

@@ -36,13 +36,13 @@ def looked_at(schedule: Schedule, state: State) -> datetime | None:
     return None if occurrence is None else occurrence + jitter(schedule, occurrence)
 
 
-def missed(schedule: Schedule, state: State, silence: Silence | None) -> Drop | None:
+def missed(schedule: Schedule, state: State, silence: Silence) -> Drop | None:
     """Return what the missed-run policy drops of the occurrences in ``silence``.
 
     PURISTA's rules: ``skip`` drops them if they are more than one, ``runOnce`` all but the latest,
     ``backfill`` all but the oldest ``max_catch_up`` (default 1).
     """
-    if silence is None:
+    if silence.until <= state.cursor:
         return None
     # What was decided about, or attempted, has been looked at.
     looked_until = (state.decided or silence.after, state.attempted or silence.after)

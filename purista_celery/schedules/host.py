@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import redis
 from celery.utils.log import get_logger
@@ -18,17 +18,20 @@ from purista_celery.errors import (
     PublishFailed,
     PuristaError,
 )
+from purista_celery.schedules.clock import TOLERANCE, GivenClock, LedgerClock, utc_now
 from purista_celery.schedules.deployment import Deployment
 from purista_celery.schedules.due import due, missed
 from purista_celery.schedules.group import Group
 from purista_celery.schedules.leadership import Leadership, Term
-from purista_celery.schedules.occurrences import jitter, to_milliseconds
+from purista_celery.schedules.occurrences import jitter
 from purista_celery.schedules.outlet import Outlet
 from purista_celery.schedules.scripts import Scripts
-from purista_celery.schedules.silence import Silence, Wakefulness, silence
-from purista_celery.schedules.state import State
-from purista_celery.schedules.store import BATCH, Park, Step, Store, Stored, Tracked, batches
+from purista_celery.schedules.silence import Wakefulness
+from purista_celery.schedules.state import Drop, State
+from purista_celery.schedules.store import Park, Step, Store, Stored, Tracked, batches
 from purista_celery.schedules.sync import changes
+
+__all__ = ["GroupHost", "patience_with", "utc_now"]
 
 logger = get_logger("celery.beat")
 
@@ -38,17 +41,14 @@ ASIDE = 3
 MAX_PER_TICK = 50
 
 
-def utc_now() -> datetime:
-    """Return the time in UTC, as fine as it travels."""
-    return to_milliseconds(datetime.now(UTC))
-
-
 class GroupHost:
     """One group in this process. Any number of processes may host it; one of them leads.
 
     Args:
         interval: the longest that this process sleeps between two ticks.
         lock_length: for how long the lock of a leader that has died keeps others out.
+        clock: the ledger's time, as this process knows it; or one of a test's, for all alike.
+        awake: when this process has been looking, at whichever group.
     """
 
     def __init__(
@@ -59,24 +59,25 @@ class GroupHost:
         *,
         interval: timedelta,
         lock_length: timedelta,
-        clock: Callable[[], datetime] = utc_now,
+        clock: LedgerClock | Callable[[], datetime] | None = None,
+        awake: Wakefulness | None = None,
     ) -> None:
         scripts = Scripts(client)
         self.group = group
-        #: A pause between two looks up to here is no silence; PURISTA's twice the poll interval.
-        self._patience = 2 * interval
-        self.leadership = Leadership(scripts, group.keys, lock_length, self._patience)
+        self._time = _clock_of(clock)
+        self._clock = self._time.now
+        self._awake = awake or Wakefulness(self._time.counter, patience_with(interval))
+        self._patience = self._awake.patience
+        self.leadership = Leadership(scripts, group.keys, lock_length, self._time, self._awake)
         self._client = client
         self._store = Store(client, scripts, group.keys, self.leadership.token)
         self._outlet = outlet
         self._interval = interval
-        self._clock = clock
-        self._started_at = clock()
-        self._awake = Wakefulness(self._started_at, self._patience)
+        self._started = self._aside_until = self._time.counter()
         self._term: Term | None = None
-        self._silence: Silence | None = None
-        self._evaluated: datetime | None = None
-        self._aside_until = self._started_at
+        #: What was missed is not decided about yet: other beats have to be heard first.
+        self._undecided = False
+        self._complained = False
         self._synced = False
         #: Was published, and is written down with what is written next.
         self._owed: Step | None = None
@@ -93,15 +94,16 @@ class GroupHost:
             NotLeading: another beat took over.
             BeatConflict: the group belongs to another application.
         """
-        now = self._clock()
-        awake_since = self._awake.since(now)
+        self._awake.look_begins()
         try:
-            if now < self._aside_until:
+            if self._time.counter() < self._aside_until:
                 return self._interval.total_seconds()
-            term = self.leadership.hold(now, self._evaluated, awake_since)
+            term = self.leadership.hold()
+            self._report_clocks()
             if term is None:
                 self._refuse_conflict()
                 return self._interval.total_seconds()
+            now = self._clock()
             if term is not self._term:
                 self._take_over(term, now)
             self._fire(now)
@@ -117,11 +119,28 @@ class GroupHost:
             self.leadership.step_down()
             raise
         finally:
-            self._awake.looked(self._clock())
+            self._awake.look_ended()
 
     def release(self) -> None:
         """Let another beat lead at once."""
+        self._awake.look_begins()
         self.leadership.release()
+
+    def _report_clocks(self) -> None:
+        group, went_back = self.group.keys.group, self.leadership.went_back()
+        if went_back > TOLERANCE:
+            logger.warning(
+                "beat: group %s: the ledger's clock has gone back by %.1f s. What was published "
+                "for the time that comes once more is not published again.",
+                *(group, went_back.total_seconds()),
+            )
+        if self._complained == (not self._time.agrees):
+            return
+        self._complained = not self._complained
+        if self._complained:
+            logger.error("beat: group %s: does not lead: %s", group, self._time.complaint())
+        else:
+            logger.warning("beat: group %s: this machine's clock agrees again", group)
 
     def _report_lag(self) -> None:
         if self.lag > self._patience:
@@ -134,15 +153,13 @@ class GroupHost:
     def _step_aside(self) -> None:
         """Let a beat lead whose line to the broker may be whole, if one is waiting."""
         if self._store.others_wait(self.leadership.token):
-            self._aside_until = self._clock() + ASIDE * self._interval
+            self._aside_until = self._time.counter() + ASIDE * self._interval.total_seconds()
             self.release()
 
     def _take_over(self, term: Term, now: datetime) -> None:
-        self._silence = silence(term.evaluated, term.awake_since, self._patience)
-        self._evaluated = None
         current = self._refuse_conflict()
         mine = self.group.deployment
-        if mine.is_stale(current, self._started_at):
+        if mine.is_stale(current, self._time.at(self._started)):
             logger.warning(
                 "beat: group %s: this beat's manifest, %s, is older than the one deployed, %s; "
                 "what is deployed is fired. Restart this beat with the new manifest.",
@@ -172,17 +189,16 @@ class GroupHost:
         stored = list(self._store.load(sorted(self._store.names())))
         todo = changes(self.group, stored, now)
         for batch in batches(todo):
-            self.leadership.confirm(self._clock())
+            self.leadership.confirm()
             self._store.apply(batch)
 
     def _fire(self, now: datetime) -> None:
+        self._undecided = False
         found = self._store.due(now)
         readable = [tracked for stored in found if (tracked := self._read(stored))]
         # Decided for all before any is published: while the broker is away, none of them must
         # turn from missed into late.
         settled = [tracked for entry in readable if (tracked := self._settle_missed(entry))]
-        if len(found) < BATCH:
-            self._evaluated = now
         if not settled:
             return
         with self._outlet.opened(self._client) as opened:
@@ -205,10 +221,18 @@ class GroupHost:
         self._store.apply([Park(name, code)])
 
     def _settle_missed(self, tracked: Tracked) -> Tracked | None:
-        drop = missed(tracked.schedule, tracked.state, self._silence)
-        if drop is None:
-            return tracked
-        self.leadership.confirm(self._clock())
+        settled: Tracked | None = tracked
+        for silence in self.leadership.silences:
+            drop = missed(settled.schedule, settled.state, silence) if settled else None
+            if settled and drop:
+                settled = self._drop(settled, drop)
+        return settled
+
+    def _drop(self, tracked: Tracked, drop: Drop) -> Tracked | None:
+        if not self.leadership.knows_all:
+            self._undecided = True
+            return None
+        self.leadership.confirm()
         key, policy = tracked.schedule.key, tracked.schedule.missed_runs
         logger.warning("beat: %s: dropped %s missed occurrences (%s)", key, drop.counted, policy)
         return self._advance(
@@ -229,7 +253,7 @@ class GroupHost:
 
     def _publish(self, outlet: Outlet, tracked: Tracked, occurrence: datetime) -> Tracked | None:
         now = self._clock()
-        self.leadership.confirm(now)
+        self.leadership.confirm()
         schedule, state = tracked.schedule, tracked.state
         if not outlet.make_way(schedule, state.published):
             logger.info(
@@ -260,7 +284,7 @@ class GroupHost:
             yield
         except (BrokerUnavailable, LedgerUnavailable):
             # A broker that hangs may have outlasted the lock: then another leads, or nobody.
-            if self.leadership.hold(self._clock()):
+            if self.leadership.hold():
                 self._advance(Step(tracked, attempt.failed(PublishFailed.code)))
             raise
 
@@ -279,4 +303,17 @@ class GroupHost:
 
     def _until_next_look(self) -> float:
         look, limit = self._store.next_look(), self._interval.total_seconds()
+        if self._undecided:
+            return limit
         return limit if look is None else min(limit, max(0.0, look - self._clock().timestamp()))
+
+
+def patience_with(interval: timedelta) -> timedelta:
+    """Return up to where a pause between two looks is no silence: PURISTA's two intervals."""
+    return 2 * interval
+
+
+def _clock_of(clock: LedgerClock | Callable[[], datetime] | None) -> LedgerClock:
+    if clock is None:
+        return LedgerClock()
+    return clock if isinstance(clock, LedgerClock) else GivenClock(clock)

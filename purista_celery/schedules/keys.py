@@ -38,14 +38,9 @@ class GroupKeys:
         return f"{self.prefix}:waiting"
 
     @property
-    def awake(self) -> str:
-        """Hash: ``since`` when there has always been a beat that looked, ``last`` look (ms)."""
-        return f"{self.prefix}:awake"
-
-    @property
-    def evaluated(self) -> str:
-        """String: until when a leader has looked at all that was due (ms since the epoch)."""
-        return f"{self.prefix}:evaluated"
+    def looked(self) -> str:
+        """String: when some beat was looking, ``began-ended`` (ms since the epoch) each, sorted."""
+        return f"{self.prefix}:looked"
 
     @property
     def deployment(self) -> str:

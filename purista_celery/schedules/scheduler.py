@@ -17,10 +17,12 @@ from redbeat.schedulers import get_redis
 from purista_celery.errors import BeatConflict, ConfigurationError, PuristaError
 from purista_celery.redis_client import ThreadClient
 from purista_celery.schedules.bell import Bell
+from purista_celery.schedules.clock import LedgerClock
 from purista_celery.schedules.entry import Entry
 from purista_celery.schedules.foreign import foreign_outlet
 from purista_celery.schedules.group import Plan
-from purista_celery.schedules.host import GroupHost
+from purista_celery.schedules.host import GroupHost, patience_with
+from purista_celery.schedules.silence import Wakefulness
 
 logger = get_logger("celery.beat")
 
@@ -102,13 +104,17 @@ class Scheduler(RedBeatScheduler):
             )
         instance_id = f"{socket.gethostname()}:{uuid.uuid4().hex}"
         client = self._client()
+        interval, clock = timedelta(seconds=self.max_interval), LedgerClock()
+        awake = Wakefulness(clock.counter, patience_with(interval))
         return [
             GroupHost(
                 group,
                 client,
                 foreign_outlet(self.app, client, group.keys.namespace, instance_id),
-                interval=timedelta(seconds=self.max_interval),
+                interval=interval,
                 lock_length=timedelta(seconds=self.lock_timeout),
+                clock=clock,
+                awake=awake,
             )
             for group in self._plan.groups
         ]

@@ -13,7 +13,6 @@ class Scripts:
 
     def __init__(self, client: redis.Redis) -> None:
         self.lead = _load(client, "lead")
-        self.release = _load(client, "release")
         self.advance = _load(client, "advance")
         self.put = _load(client, "put")
         self.drop = _load(client, "drop")

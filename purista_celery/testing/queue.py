@@ -262,7 +262,11 @@ def a_strict_start_is_refused_over_what_forgets(bench: Bench) -> None:
     expect(any("noeviction" in remedy for remedy in named), "the remedy for eviction", named)
     settings = bench.settings.model_copy(update={"strict": True})
     broker = inspection.broker_facts(bench.runtime)
-    found = (*capabilities.ledger_gaps(facts), *capabilities.broker_gaps(broker, facts))
+    found = (
+        *capabilities.ledger_gaps(facts),
+        *capabilities.broker_gaps(broker, facts),
+        *capabilities.power_gaps(facts, broker),
+    )
     gaps = [str(gap) for gap in found]
     try:
         capabilities.check(replace(bench.runtime, settings=settings))

@@ -24,6 +24,7 @@ from purista_celery import endpoints
 from purista_celery.contracts.schedule import Interval, Schedule
 from purista_celery.errors import EntryMoved, NotLeading
 from purista_celery.ledger.connection import connect
+from purista_celery.schedules.clock import GivenClock
 from purista_celery.schedules.due import due
 from purista_celery.schedules.entry import definition_of
 from purista_celery.schedules.group import Group
@@ -32,6 +33,7 @@ from purista_celery.schedules.keys import GroupKeys
 from purista_celery.schedules.leadership import Leadership
 from purista_celery.schedules.outlet import Outlet
 from purista_celery.schedules.scripts import Scripts
+from purista_celery.schedules.silence import Wakefulness
 from purista_celery.schedules.state import State
 from purista_celery.schedules.store import Put, Step, Store, Tracked
 from purista_celery.testing.bench import Bench, expect
@@ -79,13 +81,15 @@ class Stage:
         """Return another beat, on connections of its own."""
         client = connect(endpoints.resolve(self.bench.settings).ledger_url)
         scripts = Scripts(client)
-        leadership = Leadership(scripts, self._keys, LOCK, timedelta(seconds=2))
+        clock = GivenClock(lambda: LATER)
+        awake = Wakefulness(clock.counter, timedelta(seconds=2))
+        leadership = Leadership(scripts, self._keys, LOCK, clock, awake)
         return Beat(leadership, Store(client, scripts, self._keys, leadership.token))
 
     def leader(self) -> Beat:
         """Return a beat that leads, with the schedule stored."""
         beat = self.beat()
-        term = beat.leadership.hold(LATER)
+        term = beat.leadership.hold()
         expect(term, "that the first beat leads", term)
         beat.store.apply([Put(self.schedule, definition_of(self.schedule), State.starting(NOON))])
         return beat
@@ -104,7 +108,7 @@ def a_second_claim_is_refused_meanwhile(bench: Bench) -> None:
     stage = Stage(bench)
     stage.leader().claim(stage.schedule)
     second = stage.beat()
-    term = second.leadership.hold(LATER)
+    term = second.leadership.hold()
     expect(term is None, "that the second beat does not lead", term)
     _refused(lambda: second.claim(stage.schedule), "its publishing")
 
@@ -116,7 +120,7 @@ def a_stale_claim_completes_nothing(bench: Bench) -> None:
     stale = first.claim(stage.schedule)
     first.leadership.release()
     second = stage.beat()
-    second.leadership.hold(LATER)
+    second.leadership.hold()
     _refused(lambda: first.complete(stale), "the completion by a beat that lost the lead")
     moved = second.claim(stage.schedule)
     _refused(lambda: second.complete(stale), "the completion of progress that has moved")
@@ -131,7 +135,7 @@ def a_released_occurrence_is_claimed_again(bench: Bench) -> None:
     first.claim(stage.schedule)
     first.leadership.release()
     second = stage.beat()
-    term = second.leadership.hold(LATER)
+    term = second.leadership.hold()
     expect(term, "that the second beat leads", term)
     state = second.claim(stage.schedule).state
     came = (state.attempted, state.attempt)
@@ -152,11 +156,11 @@ def a_replica_finds_the_same(bench: Bench) -> None:
     stage = Stage(bench)
     first, replica = stage.leader(), stage.beat()
     active = first.claim(stage.schedule)
-    term = replica.leadership.hold(LATER)
+    term = replica.leadership.hold()
     expect(term is None, "that the replica does not lead", term)
     first.complete(active)
     first.leadership.release()
-    term = replica.leadership.hold(LATER)
+    term = replica.leadership.hold()
     expect(term, "that the replica leads after that", term)
     again = due(stage.schedule, replica.read(stage.schedule).state, LATER, 2)
     expect(again == (), "nothing due for it", again)

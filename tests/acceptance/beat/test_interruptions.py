@@ -13,7 +13,7 @@ import pytest
 from purista_celery.contracts.schedule import Interval
 from purista_celery.contracts.service import Service
 from purista_celery.ledger.connection import connect
-from purista_celery.schedules.host import utc_now
+from purista_celery.schedules.clock import utc_now
 from purista_celery.schedules.status import statuses
 from tests.acceptance.beat.conftest import Clockwork, Post
 from tests.acceptance.beat.test_beat import SECOND, clock, gapless

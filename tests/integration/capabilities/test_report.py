@@ -32,6 +32,7 @@ from tests.support.servers import RedisServer, free_port, require_rabbitmq
 from tests.support.waiting import until
 
 Report = dict[str, Any]
+ALWAYS = ("--appendfsync", "always")
 SECRET = "hunter2-of-the-ledger"
 
 
@@ -89,7 +90,7 @@ def redis_with() -> Iterator[Callable[..., RedisServer]]:
 @pytest.fixture(scope="module")
 def reports(redis_with: Callable[..., RedisServer]) -> dict[str, Report]:
     """Reports over servers of each kind. ``silent`` ones do not answer."""
-    durable = redis_with().url
+    durable = redis_with(*ALWAYS).url
     evicting = redis_with("--maxmemory-policy", "allkeys-lru").url
     volatile = redis_with("--appendonly", "no").url
     silent = f"redis://127.0.0.1:{free_port()}/0"
@@ -217,8 +218,13 @@ def test_the_live_report_shows_the_facts_and_the_gaps(reports: dict[str, Report]
         "connected": True,
         "durable": True,
         "evictionPolicy": "noeviction",
-        "persistence": {"aof": True, "rdb": False},
-        "replication": {"role": "master", "connectedReplicas": 0},
+        "persistence": {
+            "aof": True,
+            "rdb": False,
+            "appendFsync": "always",
+            "lostAtPowerLoss": "nothing",
+        },
+        "replication": {"role": "master", "connectedReplicas": 0, "minReplicasToWrite": 0},
     }
     broker = durable["broker"]
     assert (broker["connected"], broker["product"], broker["durable"]) == (True, "Redis", True)
@@ -256,25 +262,71 @@ def test_a_strict_start_refuses_for_the_same_gaps(redis_with: Callable[..., Redi
 def test_replicas_and_snapshots_are_facts(redis_with: Callable[..., RedisServer]) -> None:
     """A replica takes no writes, so nothing is claimed of it; a forbidden CONFIG is an unknown."""
     primary = redis_with()
-    replica = redis_with("--replicaof", "127.0.0.1", str(primary.port))
+    # Redis does not stop while it writes a first append-only file, as a replica does on joining.
+    replica = redis_with("--replicaof", "127.0.0.1", str(primary.port), "--appendonly", "no")
     locked = redis_with("--rename-command", "CONFIG", "")
     with primary.client() as client:
         client.config_set("save", "3600 1")
         until(lambda: client.info()["connected_slaves"] == 1, "the replica is connected")
 
     report = report_of(primary.url, primary.url)
-    assert report["ledger"]["persistence"] == {"aof": True, "rdb": True}
-    assert report["ledger"]["replication"] == {"role": "master", "connectedReplicas": 1}
+    assert report["ledger"]["persistence"]["rdb"] is True
+    replication = {"role": "master", "connectedReplicas": 1, "minReplicasToWrite": 0}
+    assert report["ledger"]["replication"] == replication
     on_replica = report_of(primary.url, replica.url)
     assert on_replica["ledger"]["replication"]["role"] == "slave"
     assert not of_bridges(on_replica)["queueBridge.capabilities.delayedDelivery"]
     assert "takes writes" in json.dumps(on_replica["gaps"])
-    assert report_of(locked.url, locked.url)["ledger"]["persistence"] == {"aof": True, "rdb": None}
+    assert report_of(locked.url, locked.url)["ledger"]["persistence"] == {
+        "aof": True,
+        "rdb": None,
+        "appendFsync": "unknown",
+        "lostAtPowerLoss": "unknown",
+    }
+
+
+def test_what_a_power_loss_may_cost_is_said_and_refused_by_a_strict_start(
+    redis_with: Callable[..., RedisServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Redis' default is up to a second. Strict asks for ``always``, or a replica that counts."""
+    second, unknown = redis_with(), redis_with("--rename-command", "CONFIG", "")
+    rewriting = redis_with(*ALWAYS, "--no-appendfsync-on-rewrite", "yes")
+    for server, words in (
+        (second, "everysec, so it may lose up to a second; set appendfsync to always, or"),
+        (unknown, "not told: let its user run CONFIG GET, set appendfsync to always, or"),
+        (rewriting, "up to 30 seconds, in rewrites; set appendfsync to always and no-appendfsync"),
+    ):
+        with closing(compiled(server.url, server.url)) as app:
+            assert [words in gap.remedy for gap in app.purista.inspect().gaps] == [True]
+            caplog.clear()
+            with caplog.at_level("INFO", "purista_celery.runtime.capabilities"):
+                capabilities.check(app.purista_runtime)
+            [record] = caplog.records
+            assert (record.levelname, words in record.getMessage()) == ("INFO", True)
+        with (
+            closing(compiled(server.url, server.url, strict=True)) as app,
+            pytest.raises(CapabilityMissing, match="when its machine loses power"),
+        ):
+            capabilities.check(app.purista_runtime)
+
+    always = redis_with(*ALWAYS)
+    redis_with("--replicaof", "127.0.0.1", str(second.port), "--appendonly", "no")
+    with second.client() as client:
+        client.config_set("min-replicas-to-write", 1)
+        until(lambda: client.info()["connected_slaves"] == 1, "the replica is connected")
+    for server in (second, always):
+        with closing(compiled(server.url, server.url, strict=True)) as app:
+            capabilities.check(app.purista_runtime)
+    with (
+        closing(compiled(rewriting.url, always.url, strict=True)) as app,
+        pytest.raises(CapabilityMissing, match="The broker needs a Redis that keeps what"),
+    ):
+        capabilities.check(app.purista_runtime)
 
 
 def test_rabbitmq_is_asked_for_what_it_is(redis_with: Callable[..., RedisServer]) -> None:
     """Version, confirms, queue types; 3.10's quorum queues have no priorities and no timeouts."""
-    url, ledger = require_rabbitmq(), redis_with().url
+    url, ledger = require_rabbitmq(), redis_with(*ALWAYS).url
     with closing(compiled(url, ledger)) as app:
         runtime = app.purista_runtime
         report = exports.capabilities([service], facts=app.purista.inspect())

@@ -17,6 +17,7 @@ from purista_celery.ledger.ledger import Ledger
 from purista_celery.messages.envelope import AnyEvent, ScheduleTrigger
 from purista_celery.producer.events import EventPublisher
 from purista_celery.producer.jobs import JobProducer
+from purista_celery.schedules.clock import LedgerClock
 from purista_celery.schedules.group import Group
 from purista_celery.schedules.host import GroupHost
 from purista_celery.schedules.keys import GroupKeys
@@ -76,9 +77,19 @@ class World:
         return Ledger(self.client, "app", timedelta(days=1))
 
     def beat(
-        self, *schedules: Schedule, rejected: tuple[str, ...] = (), **fields: Any
+        self,
+        *schedules: Schedule,
+        rejected: tuple[str, ...] = (),
+        client: redis.Redis | None = None,
+        clock: LedgerClock | None = None,
+        **fields: Any,
     ) -> GroupHost:
-        """Return a beat that has just been started with these schedules."""
+        """Return a beat that has just been started with these schedules.
+
+        Args:
+            client: its own line to the store.
+            clock: its own, compared with the store's.
+        """
         group = Group(
             keys=self.keys,
             schedules={schedule.key: schedule for schedule in schedules},
@@ -94,11 +105,11 @@ class World:
         )
         return GroupHost(
             group,
-            self.client,
+            client or self.client,
             outlet,
             interval=timedelta(seconds=1),
             lock_length=LOCK,
-            clock=lambda: self.now,
+            clock=clock or (lambda: self.now),
         )
 
     def run(self, *beats: GroupHost, seconds: int) -> None:

@@ -13,12 +13,14 @@ from redbeat.schedulers import ensure_conf
 
 from purista_celery.contracts.schedule import Cron, OneShot
 from purista_celery.errors import BrokerUnavailable, InvalidPayload, NotLeading
+from purista_celery.schedules.clock import GivenClock
 from purista_celery.schedules.entry import Entry
 from purista_celery.schedules.leadership import Leadership
 from purista_celery.schedules.occurrences import jitter
 from purista_celery.schedules.operations import pause
 from purista_celery.schedules.outlet import Outlet
 from purista_celery.schedules.scripts import Scripts
+from purista_celery.schedules.silence import Wakefulness
 from purista_celery.schedules.state import State
 from purista_celery.schedules.status import ScheduleStatus, statuses
 from purista_celery.schedules.store import Step, Store
@@ -229,12 +231,14 @@ def test_a_lock_lost_in_the_middle_of_a_tick_stops_it(world: Any, every: Any) ->
 def test_progress_moves_only_for_the_holder_of_the_lock(world: Any, every: Any) -> None:
     """And only from what it has seen. An answer that got lost may be asked for again."""
     scripts = Scripts(world.client)
-    leader = Leadership(scripts, world.keys, timedelta(seconds=30), timedelta(seconds=2))
+    clock = GivenClock(lambda: world.now)
+    awake = Wakefulness(clock.counter, timedelta(seconds=2))
+    leader = Leadership(scripts, world.keys, timedelta(seconds=30), clock, awake)
     world.beat(every()).tick()
     world.client.delete(world.keys.lock)
     stranger = Store(world.client, scripts, world.keys, "stranger")
     (seen,) = [stored.read() for stored in stranger.load([KEY])]
-    assert leader.hold(world.now)
+    assert leader.hold()
     attempting = Step(seen, seen.state.attempting(world.now))
     with pytest.raises(NotLeading):
         stranger.advance(attempting)
@@ -383,7 +387,7 @@ def test_a_backlog_is_published_in_portions(world: Any, every: Any) -> None:
     beat = world.beat(slow, busy)
     beat.tick()
     world.now += timedelta(seconds=20)
-    beat._awake.looked(world.now)  # The beat was awake, and held up.
+    beat._awake.look_ended()  # The beat was awake, and held up.
     beat.tick()
     assert len(world.broker.events) == 52
     while beat.tick() == 0:

@@ -124,7 +124,7 @@ def test_a_pause_in_the_middle_of_a_tick_stops_the_next_publish(world: Any, ever
     beat = world.beat(every(1))
     beat.tick()
     world.now += timedelta(seconds=5)
-    beat._awake.looked(world.now)
+    beat._awake.look_ended()
     world.broker.before = lambda: pause(world)
     beat.tick()
     world.broker.before = None

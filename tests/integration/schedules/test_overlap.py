@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,28 @@ from purista_celery.contracts.receipt import Receipt
 from purista_celery.ledger import underway
 from purista_celery.messages.envelope import AnyEvent
 from purista_celery.messages.job import JobMessage
-from purista_celery.messages.result import JobResult
+from purista_celery.messages.result import JobResult, ResultStatus
 from purista_celery.runtime.relay import Relay
+from purista_celery.runtime.results import publish_results, result_events
+from purista_celery.runtime.router import Router
 from purista_celery.schedules.status import statuses
+from tests.support.waiting import until
+
+#: Result events that end a job's work, or only tell of it, by their field in the policy.
+NEWS = {
+    "cancelled": "wash.cancelled",
+    "failure": "wash.failed",
+    "dead_letter": "wash.dead",
+    "progress": "wash.progress",
+}
+#: Who hears a status.
+SUBSCRIBERS: dict[ResultStatus, str] = {
+    "cancelled": "cancelled",
+    "failed": "failure",
+    "dead-lettered": "dead_letter",
+    "progress": "progress",
+    "success": "success",
+}
 
 
 def store(world: Any, job_id: str, correlation_id: str | None, queue: str = "work") -> Receipt:
@@ -187,3 +207,77 @@ def test_what_beat_cancels_is_announced_as_the_contract_says(world: Any, deliver
     assert (result.job_id, result.status, result.reason) == ("job-told", "cancelled", "replaced")
     assert result.correlation_id == event.correlation_id == marker
     assert [world.client.hlen(world.ledger.keys(n).outbox) for n in ("told", "quiet")] == [0, 0]
+
+
+@pytest.fixture
+def heard(world: Any) -> Iterator[Any]:
+    """An app whose queue tells all of its jobs, and whose subscriptions are routed."""
+    shop = Service("shop")
+    wash = shop.queue("wash", payload=Any, results=ResultEvents(**NEWS, success="wash.done"))
+    wash.worker()(lambda job: job.payload)
+    for status, event in {**NEWS, "success": "wash.done"}.items():
+        shop.subscribe(event, name=status)(lambda event: None)
+    url = "redis://{host}:{port}/0".format(**world.client.get_connection_kwargs())
+    app: Any = compile_app([shop], Settings(broker_url=url, namespace="app"))
+    router = Router(app.purista_runtime)
+    router.start()
+    yield app
+    router.stop()
+    app.close()
+
+
+def tell(app: Any, marker: str, status: ResultStatus) -> tuple[str, str]:
+    """Publish a job's result event; return the subscription's queue and job once it is stored."""
+    runtime = app.purista_runtime
+    queue = runtime.wiring.queue("wash")
+    job = JobMessage(
+        id=f"job-{status}",
+        queue_name="wash",
+        created_at=0,
+        max_attempts=3,
+        correlation_id=marker,
+    )
+    suffix = ":1.1" if status == "progress" else ""
+    told = result_events(runtime.wiring, queue, job, [status], attempt=1, id_suffix=suffix)
+    publish_results(told, runtime.publisher, runtime.ledger)
+    subscriber = f"sub.shop.1.{SUBSCRIBERS[status]}"
+
+    def stored() -> str | None:
+        key = runtime.ledger.keys(subscriber).job("*")
+        found = runtime.ledger.client.keys(key.replace("{", "\\{"))
+        return str(found[0]).removeprefix(key[:-1]) if found else None
+
+    return subscriber, until(stored, f"{subscriber} has a job")
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed", "dead-lettered", "progress"])
+def test_news_of_an_occurrence_are_none_of_its_work(heard: Any, status: ResultStatus) -> None:
+    """Who hears of a replaced job runs, with all that follows; the next one does not wait for it.
+
+    It is found by the occurrence's correlation id, which what it hears of carries unchanged.
+    """
+    ledger = heard.purista_runtime.ledger
+    marker = underway.correlation_of("shop/1/wash", "o-1")
+    underway.note(ledger, marker, [Receipt("job-gone", "wash")])
+    underway.replace(ledger, marker)
+    queue, job_id = tell(heard, marker, status)
+    message = JobMessage.from_wire(ledger.message(queue, job_id))
+    assert ledger.client.hget(ledger.keys(queue).job(job_id), "state") == "ready"
+    assert message.correlation_id.startswith(marker)
+    assert message.payload["correlationId"] == message.payload["payload"]["correlationId"] == marker
+    follows = ledger.enqueue(message.model_copy(update={"id": "follows", "queue_name": "wash"}))
+    underway.note(ledger, message.correlation_id, [follows])
+    assert ledger.client.hget(ledger.keys("wash").job("follows"), "state") == "ready"
+    assert not underway.is_under_way(ledger, marker)
+
+
+def test_what_follows_from_success_is_work_of_the_occurrence(heard: Any) -> None:
+    """One step hands on to the next by its success: waited for, and cancelled where replaced."""
+    ledger = heard.purista_runtime.ledger
+    marker = underway.correlation_of("shop/1/wash", "o-1")
+    underway.note(ledger, marker, [Receipt("job-gone", "wash")])
+    assert not underway.is_under_way(ledger, marker)
+    queue, job_id = tell(heard, marker, "success")
+    until(lambda: underway.is_under_way(ledger, marker), "it is under way")
+    assert underway.replace(ledger, marker) == 1
+    assert ledger.client.hget(ledger.keys(queue).job(job_id), "state") == "cancelled"

@@ -18,7 +18,9 @@ from purista_celery.schedules.fire import occurrence_event
 from purista_celery.schedules.foreign import foreign_outlet
 from purista_celery.schedules.group import plan
 from purista_celery.schedules.host import GroupHost
+from purista_celery.schedules.keys import GroupKeys
 from purista_celery.schedules.occurrences import trace_id
+from purista_celery.schedules.state import Pause
 from purista_celery.settings import Settings
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
@@ -198,3 +200,20 @@ def test_a_change_wakes_a_waiting_beat(app: Any, host: Any, schedule_redis: Redi
         bell.wait(20)
         assert datetime.now(UTC) - began < timedelta(seconds=10)
         bell.close()
+
+
+def test_an_operator_goes_by_the_ledgers_clock(
+    app: Any, host: Callable[..., GroupHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As beats do: what came due before or after a pause is not a matter of who pauses it."""
+    host().tick()
+    schedules, ledger = app.purista.schedules, app.purista_runtime.ledger
+    later = datetime(2031, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(ledger.workers, "now_ms", lambda: int(later.timestamp() * 1000))
+    schedules.pause("sweep")
+    keys = GroupKeys("app", "default")
+    stored = ledger.client.hget(keys.entry("house/1/sweep"), "paused")
+    assert Pause.from_wire(stored).since == later
+    schedules.resume("sweep")
+    status = {found.name: found for found in schedules.list_status()}["sweep"]
+    assert status.lag > 365 * DAY, "what came due before the pause is late"

@@ -75,6 +75,14 @@ def test_it_lives_on_without_its_store(schedule: Make, caplog: pytest.LogCapture
     assert "the lock was not released" in caplog.text
 
 
+def test_what_holds_up_one_group_is_no_sleep_of_another(schedule: Make) -> None:
+    """A store that hangs holds up each group in turn, and the process is awake all the time."""
+    manifest = Manifest((schedule(), schedule(name="bill", group="billing")))
+    first, second = Scheduler(app_of(manifest))._hosts
+    assert first._awake is second._awake
+    assert first._time is second._time
+
+
 def test_a_beat_without_schedules_idles() -> None:
     """An empty manifest is not an error."""
     assert Scheduler(app_of(Manifest())).serve() == 1.0

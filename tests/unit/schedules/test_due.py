@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from purista_celery.contracts.schedule import OneShot, Schedule
 from purista_celery.schedules.due import due, looked_at, missed
 from purista_celery.schedules.occurrences import jitter
-from purista_celery.schedules.silence import Silence, Wakefulness, silence
+from purista_celery.schedules.silence import Silence, Spell, Wakefulness, silences
 from purista_celery.schedules.state import State
 
 Make = Callable[..., Schedule]
@@ -25,7 +26,7 @@ def fired(
     schedule: Schedule, state: State, now: datetime, gone: Silence | None = None
 ) -> list[float]:
     """Settle and publish, and return the published occurrences in minutes after noon."""
-    drop = missed(schedule, state, gone)
+    drop = missed(schedule, state, gone) if gone else None
     if drop:
         state = state.dropping(drop, schedule.expression)
     return [(moment - NOON) / timedelta(minutes=1) for moment in due(schedule, state, now, 1000)]
@@ -143,19 +144,43 @@ def test_attempts_are_counted_per_occurrence() -> None:
     assert state.fired(at(1), at(1)).attempting(at(2)).attempt == 1
 
 
-def test_silence_is_when_nobody_was_looking() -> None:
-    """From the last look of a leader until this process woke up; short pauses don't count."""
-    patience = timedelta(seconds=2)
-    assert silence(None, at(5), patience) is None
-    assert silence(at(5) - patience, at(5), patience) is None
-    assert silence(at(0), at(5), patience) == Silence(after=at(0), until=at(5))
-    assert silence(at(7), at(5), patience) is None  # it waited while another led
+def test_silence_is_what_lies_between_spells() -> None:
+    """Before the first of them nobody knows of any schedule."""
+    assert silences([]) == silences([Spell(at(0), at(5))]) == ()
+    spells = [Spell(at(0), at(5)), Spell(at(7), at(7)), Spell(at(9), at(20))]
+    assert silences(spells) == (Silence(at(5), at(7)), Silence(at(7), at(9)))
+
+
+@dataclass
+class Counter:
+    """Seconds that a test lets pass."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def test_a_process_that_slept_was_not_looking() -> None:
-    """Stopped for a minute, it counts as awake from then on only."""
-    awake = Wakefulness(at(0), timedelta(seconds=2))
-    awake.looked(at(0))
-    assert awake.since(at(0) + timedelta(seconds=1)) == at(0)
-    awake.looked(at(0) + timedelta(seconds=1))
-    assert awake.since(at(1)) == at(1)
+    """Stopped for a minute, it was awake before and after; how long a look takes is no sleep."""
+    counter = Counter()
+    awake = Wakefulness(counter, timedelta(seconds=2))
+    for pause in (1, 2, 60, 1):
+        counter.now += pause
+        awake.look_begins()
+        counter.now += 7
+        awake.look_ended()
+    assert awake.since(float("-inf")) == ((92, 75), (15, 0))
+    counter.now += 1
+    assert awake.since(told=130) == ((16, 0),), "what the ledger has heard of is not repeated"
+    assert awake.since(told=116) == ((93, 76), (16, 0)), "it may not have heard of all of it"
+
+
+def test_only_so_many_sleeps_are_remembered() -> None:
+    """Of a process that never reaches its ledger."""
+    counter = Counter()
+    awake = Wakefulness(counter, timedelta(seconds=2))
+    for _ in range(1000):
+        counter.now += 60
+        awake.look_begins()
+    assert len(awake.since(0)) == 20
