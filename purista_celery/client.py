@@ -130,7 +130,8 @@ class Client:
         """Publish an event, persistently, to the subscriptions that exist.
 
         Args:
-            event_id: consumers drop a second event with the same id; random by default.
+            event_id: a subscription drops a second event of the same name and id; random by
+                default.
 
         Raises:
             InvalidPayload: the payload does not fit the event's contract.

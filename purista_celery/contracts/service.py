@@ -372,7 +372,9 @@ class Service:
         """Declare that an event becomes jobs of a queue; the decorated function says which.
 
         It returns one :class:`Enqueue`, a list of them, or None. The event is done only after all
-        of them are stored. A job without an idempotency key gets ``<event id>:<position>``.
+        of them are stored. What it returned first is kept: an attempt that follows stores the rest
+        of the same jobs. A job without an idempotency key gets one of the binding's own, from the
+        event's id and its position; of jobs with the same key, a queue takes the first.
 
         Args:
             idempotency: ``"strict"`` refuses to start where the ledger could forget keys.

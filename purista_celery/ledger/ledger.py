@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -361,6 +361,36 @@ class Ledger:
             [fence, field, json.dumps(value)],
         )
         return answer[0] == "held", answer[0] == "held" and answer[1] == "1"
+
+    def keep(
+        self,
+        queue: str,
+        job_id: str,
+        fence: str,
+        parts: Mapping[int, str],
+        checkpoint: Any = None,
+    ) -> tuple[bool, bool]:
+        """Keep parts of what a holder is about to hand over; an empty text forgets its part.
+
+        Args:
+            checkpoint: written in the same step, unless it is None.
+
+        Returns:
+            As :meth:`report`.
+        """
+        pairs = [text for part in parts.items() for text in map(str, part)]
+        answer = self._run(
+            self._scripts.keep,
+            [self.keys(queue).job(job_id)],
+            [fence, "" if checkpoint is None else json.dumps(checkpoint), *pairs],
+        )
+        return answer[0] == "held", answer[0] == "held" and answer[1] == "1"
+
+    def kept(self, queue: str, job_id: str, part: int) -> str:
+        """Return a part that :meth:`keep` has kept; empty where it is forgotten."""
+        with available():
+            text = self.client.hget(self.keys(queue).job(job_id), f"kept:{part}")
+        return str(text or "")
 
     def take_due(self, queue: str, limit: int) -> list[Offer]:
         """Make jobs ready whose time has come; they are to be offered."""

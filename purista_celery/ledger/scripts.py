@@ -23,6 +23,7 @@ class Scripts:
         self.unpark = _load(client, "unpark")
         self.cancel = _load(client, "cancel")
         self.report = _load(client, "report")
+        self.keep = _load(client, "keep")
         self.due = _load(client, "due")
         self.lost = _load(client, "lost")
         self.expired = _load(client, "expired")

@@ -76,10 +76,14 @@ class JobProducer:
         self, queue: JobQueue, jobs: Sequence[Enqueue[Any, Any]], trace: Trace
     ) -> list[Receipt]:
         """As :meth:`enqueue` for each of ``jobs``; all are validated before the first is stored."""
-        messages = [self.message(queue, job, trace) for job in jobs]
+        return self.hand_over(queue, [self.message(queue, job, trace) for job in jobs])
+
+    def hand_over(self, queue: JobQueue, messages: Sequence[JobMessage]) -> list[Receipt]:
+        """Accept the jobs of ``messages``; each of them once, however often it is handed over."""
         receipts = self._ledger.enqueue_many(messages)
         with _accepted_all_the_same():
-            underway.note(self._ledger, trace.correlation_id, receipts)
+            for correlation_id in {message.correlation_id for message in messages}:
+                underway.note(self._ledger, correlation_id, receipts)
         accepted = list(zip(messages, receipts, strict=True))
         self._publish_accepted(queue, [each for each, receipt in accepted if _is_now(receipt)])
         return receipts

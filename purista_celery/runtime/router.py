@@ -16,10 +16,11 @@ from typing import Any
 from kombu.messaging import Consumer as KombuConsumer
 from kombu.mixins import ConsumerMixin
 
+from purista_celery.contracts import names
 from purista_celery.contracts.receipt import Enqueue
 from purista_celery.errors import InvalidMessage, LedgerUnavailable
-from purista_celery.messages.envelope import Trace
-from purista_celery.messages.wire import check_json
+from purista_celery.messages.envelope import AnyEvent, Trace
+from purista_celery.messages.wire import check_json, digest
 from purista_celery.producer import routes, tracing
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime.foreign import ForeignText
@@ -132,8 +133,9 @@ class Router(ConsumerMixin):
             tenant_id=event.tenant_id,
             principal_id=event.principal_id,
         )
-        # The event's id is the key: a redelivered or repeated event is the same job.
-        job: Enqueue[Any, Any] = Enqueue(event.to_wire(), idempotency_key=event.id)
+        job: Enqueue[Any, Any] = Enqueue(
+            event.to_wire(), idempotency_key=event_key(queue.heard, event)
+        )
         self._runtime.producer.enqueue(queue, job, trace, parent_span_id)
 
     def _park(self, queue: JobQueue, message: Any, error: str) -> None:
@@ -153,3 +155,13 @@ class Router(ConsumerMixin):
                 message.ack()
                 return
         message.requeue()
+
+
+def event_key(heard: str, event: AnyEvent) -> str:
+    """Return the idempotency key of an event's job: the same one for a redelivered event.
+
+    A pattern hears events of several names, whose emitters may have chosen the same id.
+    """
+    if names.is_pattern(heard):
+        return f"{event.id}:{digest(event.event_name)}"
+    return event.id
