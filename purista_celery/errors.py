@@ -103,7 +103,7 @@ class InvalidOneShot(InvalidSchedule):
 
 
 class UnsupportedPayload(InvalidSchedule):
-    """A schedule's target wants a payload; an occurrence has none."""
+    """A schedule's payload and what its target takes do not fit each other."""
 
     code = "PURISTA_SCHEDULER_PAYLOAD_UNSUPPORTED"
 
