@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
@@ -17,13 +18,18 @@ _REFUSALS = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
 _REFUSING = (OutOfMemoryError, ReadOnlyError)
 
 
-def connect(url: str) -> redis.Redis:
-    """Return a client for ``url`` (``redis://``, ``rediss://`` or ``unix://``); connects lazily."""
+def connect(url: str, timeout: timedelta = timedelta(seconds=10)) -> redis.Redis:
+    """Return a client for ``url`` (``redis://``, ``rediss://`` or ``unix://``); connects lazily.
+
+    Args:
+        timeout: how long one try waits for an answer.
+    """
+    seconds = timeout.total_seconds()
     client: redis.Redis = ThreadClient.from_url(
         url,
         decode_responses=True,
-        socket_timeout=10,
-        socket_connect_timeout=5,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds / 2,
         retry=Patience(),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError],
         health_check_interval=30,
