@@ -26,6 +26,7 @@ from purista_celery.producer.events import BROKER_ERRORS, new_event
 from purista_celery.producer.invoke import invoke
 from purista_celery.producer.payload import dumped
 from purista_celery.runtime import capabilities
+from purista_celery.runtime.moving import Orphans
 from purista_celery.runtime.runtime import Runtime, runtime_of
 from purista_celery.runtime.settle import Held
 from purista_celery.schedules.client import ScheduleClient
@@ -51,6 +52,9 @@ class Client:
             self._runtime.producer,
             self._runtime.publisher,
         )
+
+        #: The queues that a deploy removed and that still hold something.
+        self.orphans = Orphans(self._runtime)
 
     def enqueue(
         self,

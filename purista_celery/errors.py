@@ -192,6 +192,12 @@ class UnknownQueue(PuristaError):
     code = "PURISTA_QUEUE_UNKNOWN"
 
 
+class QueueInUse(PuristaError):
+    """A queue that was to be moved or purged is declared here, or a live worker serves it."""
+
+    code = "PURISTA_QUEUE_IN_USE"
+
+
 class JobNotFound(PuristaError):
     """No job of that id is known: never accepted, or its record has expired."""
 

@@ -496,6 +496,16 @@ class Ledger:
         k = self.keys(queue)
         return bool(self._run(self._scripts.purge, [k.job(job_id), k.dead], [job_id]))
 
+    def remove(self, queue: str, job_id: str, state: str, fence: str) -> bool:
+        """Take a job off its queue, as another queue has it by now.
+
+        Returns:
+            False if it is no longer as it was read, by ``state`` and ``fence``.
+        """
+        k = self.keys(queue)
+        keys = [k.job(job_id), k.ready, k.scheduled, k.leased, k.dead]
+        return bool(self._run(self._scripts.remove, keys, [job_id, state, fence]))
+
     def pause(self, queue: str, reason: str) -> None:
         """Let no job of ``queue`` be claimed, anywhere, until :meth:`resume`."""
         with available():

@@ -31,6 +31,7 @@ class Scripts:
         self.redrive = _load(client, "redrive")
         self.purge = _load(client, "purge")
         self.turns = _load(client, "turns")
+        self.remove = _load(client, "remove")
 
 
 def _load(client: redis.Redis, name: str) -> Script:

@@ -116,27 +116,9 @@ class Router(ConsumerMixin):
 
     def _store(self, queue: JobQueue, message: Any) -> None:
         try:
-            self._enqueue(queue, message)
+            store(self._runtime, queue, message)
         except (InvalidMessage, *MALFORMED) as error:
             self._park(queue, message, str(error))
-
-    def _enqueue(self, queue: JobQueue, message: Any) -> None:
-        bridge = self._runtime.publisher.bridge
-        if not bridge.hears(queue.heard, message.headers):
-            return
-        event = bridge.read(message.body)
-        check_json(event.payload)
-        parent_span_id = tracing.parent_of(message.headers.get("traceparent"))
-        trace = Trace(
-            trace_id=event.trace_id,
-            correlation_id=event.correlation_id or event.id,
-            tenant_id=event.tenant_id,
-            principal_id=event.principal_id,
-        )
-        job: Enqueue[Any, Any] = Enqueue(
-            event.to_wire(), idempotency_key=event_key(queue.heard, event)
-        )
-        self._runtime.producer.enqueue(queue, job, trace, parent_span_id)
 
     def _park(self, queue: JobQueue, message: Any, error: str) -> None:
         # Not to the exchange, where its routing key would take it to all who hear the event.
@@ -155,6 +137,29 @@ class Router(ConsumerMixin):
                 message.ack()
                 return
         message.requeue()
+
+
+def store(runtime: Runtime, queue: JobQueue, message: Any) -> None:
+    """Make a job of an event, if the queue hears it.
+
+    Raises:
+        InvalidMessage, or one of MALFORMED: it is no event.
+        LedgerUnavailable: it is not stored.
+    """
+    bridge = runtime.publisher.bridge
+    if not bridge.hears(queue.heard, message.headers):
+        return
+    event = bridge.read(message.body)
+    check_json(event.payload)
+    parent_span_id = tracing.parent_of(message.headers.get("traceparent"))
+    trace = Trace(
+        trace_id=event.trace_id,
+        correlation_id=event.correlation_id or event.id,
+        tenant_id=event.tenant_id,
+        principal_id=event.principal_id,
+    )
+    job: Enqueue[Any, Any] = Enqueue(event.to_wire(), idempotency_key=event_key(queue.heard, event))
+    runtime.producer.enqueue(queue, job, trace, parent_span_id)
 
 
 def event_key(heard: str, event: AnyEvent) -> str:

@@ -11,6 +11,7 @@ from purista_celery.runtime import capabilities, revoked
 from purista_celery.runtime.abort import Aborter
 from purista_celery.runtime.custodian import Custodian
 from purista_celery.runtime.heartbeat import Heartbeat
+from purista_celery.runtime.orphans import OrphanWatch
 from purista_celery.runtime.process import close_resources
 from purista_celery.runtime.router import Router
 from purista_celery.runtime.runtime import Runtime, runtime_of
@@ -36,6 +37,7 @@ class RuntimeStep(bootsteps.StartStopStep):
         self._runtime: Runtime = runtime_of(worker.app)
         self._custodian = Custodian(self._runtime)
         self._router = Router(self._runtime)
+        self._orphans = OrphanWatch(self._runtime)
         self._heartbeat: Heartbeat | None = None
         self._grace = GracePeriod(self._runtime)
         signals.worker_shutting_down.connect(self._on_shutting_down, weak=False)
@@ -58,6 +60,7 @@ class RuntimeStep(bootsteps.StartStopStep):
         self._heartbeat.start()
         self._custodian.start()
         self._router.start()
+        self._orphans.start()
 
     def stop(self, parent: Any) -> None:
         """Take no more events (called by Celery)."""
@@ -71,6 +74,7 @@ class RuntimeStep(bootsteps.StartStopStep):
     def _on_shutdown(self, **_: Any) -> None:
         self._grace.stop()
         self._custodian.stop()
+        self._orphans.stop()
         if self._heartbeat is not None:
             self._heartbeat.stop()
         close_resources(self._runtime.app)
