@@ -26,6 +26,7 @@ from purista_celery.producer.events import BROKER_ERRORS, new_event
 from purista_celery.producer.invoke import invoke
 from purista_celery.producer.payload import dumped
 from purista_celery.runtime import capabilities
+from purista_celery.runtime.moving import Orphans
 from purista_celery.runtime.runtime import Runtime, runtime_of
 from purista_celery.runtime.settle import Held
 from purista_celery.schedules.client import ScheduleClient
@@ -51,6 +52,9 @@ class Client:
             self._runtime.producer,
             self._runtime.publisher,
         )
+
+        #: The queues that a deploy removed and that still hold something.
+        self.orphans = Orphans(self._runtime)
 
     def enqueue(
         self,
@@ -130,7 +134,8 @@ class Client:
         """Publish an event, persistently, to the subscriptions that exist.
 
         Args:
-            event_id: consumers drop a second event with the same id; random by default.
+            event_id: a subscription drops a second event of the same name and id; random by
+                default.
 
         Raises:
             InvalidPayload: the payload does not fit the event's contract.

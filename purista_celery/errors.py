@@ -103,7 +103,7 @@ class InvalidOneShot(InvalidSchedule):
 
 
 class UnsupportedPayload(InvalidSchedule):
-    """A schedule's target wants a payload; an occurrence has none."""
+    """A schedule's payload and what its target takes do not fit each other."""
 
     code = "PURISTA_SCHEDULER_PAYLOAD_UNSUPPORTED"
 
@@ -196,6 +196,12 @@ class UnknownQueue(PuristaError):
     """No queue of that name is known to this app."""
 
     code = "PURISTA_QUEUE_UNKNOWN"
+
+
+class QueueInUse(PuristaError):
+    """A queue that was to be moved or purged is declared here, or a live worker serves it."""
+
+    code = "PURISTA_QUEUE_IN_USE"
 
 
 class JobNotFound(PuristaError):

@@ -20,6 +20,7 @@ from purista_celery.cli.sources import compiled
 if TYPE_CHECKING:
     from purista_celery.client import Client
     from purista_celery.ledger.records import JobStatus
+    from purista_celery.runtime.moving import Orphans
 
 
 @click.group(cls=Group)
@@ -56,7 +57,7 @@ def cancel(context: click.Context, job_id: str) -> None:
 @purista.command()
 @click.pass_context
 def queues(context: click.Context) -> None:
-    """Show all queues in numbers."""
+    """Show all queues in numbers, and those that a deploy removed and nobody serves."""
     from purista_celery.messages.printable import printable
 
     client = _client(context)
@@ -67,6 +68,8 @@ def queues(context: click.Context) -> None:
             f"{name}: {m.pending} pending, {m.inflight} in flight, {m.completed} completed, "
             f"{m.retries} retries, {m.dead_letter} dead letters {state}".rstrip()
         )
+    for orphan in client.orphans.list():
+        click.echo(f"orphan {orphan}")
 
 
 @purista.command("dead-letters")
@@ -99,6 +102,36 @@ def dead_letters(
 
 
 @purista.command()
+@click.argument("queue", required=False)
+@click.option("--move-to", metavar="TARGET", help="Move what waits there to this queue.")
+@click.option("--dead-letters", is_flag=True, help="Move dead letters, too, to be tried again.")
+@click.option("--purge", is_flag=True, help="Delete it with all that it holds.")
+@click.option("--yes", is_flag=True, help="Purge without asking.")
+@click.pass_context
+def orphans(
+    context: click.Context,
+    queue: str | None,
+    *,
+    move_to: str | None,
+    dead_letters: bool,
+    purge: bool,
+    yes: bool,
+) -> None:
+    """List queues that nobody serves and this app does not declare; move or purge QUEUE."""
+    if bool(queue) != (purge or move_to is not None) or (purge and move_to is not None):
+        raise click.UsageError("Give QUEUE with --move-to or --purge, or neither to list them.")
+    found = _client(context).orphans
+    if queue is None:
+        for orphan in found.list():
+            click.echo(str(orphan))
+    elif move_to is not None:
+        moved = found.move(queue, move_to, dead_letters=dead_letters)
+        click.echo(f"{moved.jobs} jobs and {moved.events} events moved, {moved.left} left")
+    else:
+        _purge(found, queue, sure=yes)
+
+
+@purista.command()
 @click.argument("queue")
 @click.option("--reason", default="paused_by_operator", show_default=True)
 @click.pass_context
@@ -127,6 +160,16 @@ def fire(context: click.Context, schedule: str, at: str | None) -> None:
         raise click.BadParameter(f"{at!r} is no ISO 8601 instant", param_hint="--at") from error
     fired = _client(context).schedules.trigger(schedule, instant)
     click.echo(f"{fired.target} {fired.id}")
+
+
+def _purge(found: Orphans, queue: str, *, sure: bool) -> None:
+    for orphan in found.list():
+        if orphan.name == queue:
+            click.echo(str(orphan))
+    if not sure:
+        click.confirm("Delete it with all that it holds?", abort=True)
+    held = found.purge(queue)
+    click.echo(f"purged {held.name}: {held.waiting} jobs, dead letters and events are gone")
 
 
 def _client(context: click.Context) -> Client:

@@ -11,7 +11,7 @@ from kombu.entity import Queue as BrokerQueue
 
 from purista_celery import endpoints as where
 from purista_celery.client import Client
-from purista_celery.compiler import references
+from purista_celery.compiler import references, sizes
 from purista_celery.compiler.configuration import base_app
 from purista_celery.compiler.topology import Topology
 from purista_celery.compiler.wiring import inboxes, wire
@@ -55,13 +55,15 @@ def compile_app(services: Sequence[Service], settings: Settings | None = None) -
     """
     settings = settings or Settings.from_environment()
     references.check(services)
+    sizes.check(services, settings)
     endpoints = where.resolve(settings)
     bridge = bridge_of(settings, endpoints)
     topology = Topology(settings.namespace, quorum=not endpoints.broker_is_redis, bridge=bridge)
     wiring = wire(services, topology, settings.max_payload)
     app = base_app(CompiledApp, "purista", settings, endpoints)
     inbox_queues = inboxes(wiring, topology)
-    ledger = Ledger(connect(endpoints.ledger_url), settings.namespace, settings.result_ttl)
+    redis = connect(endpoints.ledger_url, settings.ledger_timeout)
+    ledger = Ledger(redis, settings.namespace, settings.result_ttl)
     producer = JobProducer(app, wiring, ledger)
     publisher = EventPublisher(app, bridge, tuple(inbox_queues.values()))
     resources = {s.name: Resources(s.name, s.resources) for s in services}

@@ -25,6 +25,7 @@ def check(services: Sequence[Service]) -> None:
         DuplicateName: two of them declare the same service, event or queue.
         UnknownReference: one subscribes to, binds or uses what none of them declares.
         UnsupportedConcurrency: a schedule must not overlap itself, and nobody here runs its jobs.
+        UnsupportedPayload: a schedule emits an event that wants a payload.
         InvalidEndpoint: an HTTP endpoint does not fit its contract, or is declared twice.
     """
     _distinct("service", [f"{s.name} version {s.version}" for s in services])
@@ -35,7 +36,7 @@ def check(services: Sequence[Service]) -> None:
     commands = {id(command) for s in services for command in s.commands.values()}
     queues = {id(queue) for s in services for queue in s.queues.values()}
     queue_names = {name for s in services for name in s.queues}
-    events = {name for s in services for name in s.events}
+    events = {name: event for s in services for name, event in s.events.items()}
     for service in services:
         for binding in service.bindings.values():
             where = f"Binding {binding.name!r} of service {service.name!r}"
@@ -59,6 +60,8 @@ def check(services: Sequence[Service]) -> None:
             targets = {"event": events, "queue": queue_names, "command": service.commands}[kind]
             _known(where, kind, target, target in targets)
             _heard(where, schedule, services)
+            if kind == "event":
+                events[target].require_empty(where)
 
 
 def _heard(where: str, schedule: Schedule, services: Sequence[Service]) -> None:

@@ -68,6 +68,7 @@ def _queues(services: Sequence[Service], topology: Topology) -> Iterator[JobQueu
                 lifecycle=contract.lifecycle,
                 contract=contract,
                 worker=_worker(contract),
+                inbox=topology.inbox(contract.key, contract.event_name).name,
                 heard_payloads=_heard_payloads(contract, services),
             )
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from purista_celery.contracts.governance import Link
-from purista_celery.contracts.types import adapter_of
+from purista_celery.contracts.types import adapter_of, name_of
+from purista_celery.errors import UnsupportedPayload
 
 PayloadT = TypeVar("PayloadT")
 
@@ -32,3 +34,21 @@ class Event(Generic[PayloadT]):
     def adapter(self) -> TypeAdapter[Any]:
         """Validates and dumps this event's payload."""
         return adapter_of(self.payload)
+
+    def require_empty(self, where: str) -> None:
+        """Check that it can be published without a payload, as ``where``, a schedule, does.
+
+        Raises:
+            UnsupportedPayload: its type wants one.
+        """
+        try:
+            self.adapter.validate_json("null")
+        except ValidationError as error:
+            raise UnsupportedPayload(
+                f"{where}: an event of a schedule carries no payload, and {self.name!r} wants one "
+                f"({name_of(self.payload)}). Declare an event without payload for it, or enqueue a "
+                f"job, which has one: enqueues=…, payload=…."
+            ) from error
+        except PydanticUserError:
+            # A forward reference that is not defined yet; compiling asks again.
+            return

@@ -372,7 +372,9 @@ class Service:
         """Declare that an event becomes jobs of a queue; the decorated function says which.
 
         It returns one :class:`Enqueue`, a list of them, or None. The event is done only after all
-        of them are stored. A job without an idempotency key gets ``<event id>:<position>``.
+        of them are stored. What it returned first is kept: an attempt that follows stores the rest
+        of the same jobs. A job without an idempotency key gets one of the binding's own, from the
+        event's id and its position; of jobs with the same key, a queue takes the first.
 
         Args:
             idempotency: ``"strict"`` refuses to start where the ledger could forget keys.
@@ -457,7 +459,8 @@ class Service:
         Raises:
             InvalidSchedule: it can not be computed, or names no target, or two.
             UnsupportedTarget: the command is another service's.
-            UnsupportedPayload: the target's contract does not take this payload and parameter.
+            UnsupportedPayload: the target's contract does not take this payload and parameter; an
+                event's has to do without.
         """
         where = f"Schedule {name!r}"
         _check_options(where, options, ScheduleOptions)
@@ -472,6 +475,8 @@ class Service:
                 f"{invokes.service_name!r}; a schedule invokes a command of its own service "
                 f"({self.name!r}). Declare the schedule there."
             )
+        if emits is not None:
+            _check_empty(where, emits, payload, parameter)
         queue = invokes.queue if invokes else enqueues
         schedule = Schedule(
             name=names.identifier("Schedule", name),
@@ -560,6 +565,16 @@ def _lifecycle_of(
         return profile.lifecycle(lifecycle) if profile else lifecycle or Lifecycle()
     except InvalidLifecycle as error:
         raise InvalidLifecycle(f"Queue {queue!r}: {error.message}") from error
+
+
+def _check_empty(where: str, event: Event[Any], payload: Any, parameter: Any) -> None:
+    """Check that nothing is lost where an occurrence becomes an event, which carries nothing."""
+    event.require_empty(where)
+    if payload is not None or parameter is not None:
+        raise UnsupportedPayload(
+            f"{where}: it was given a payload or parameter, and an event of a schedule carries "
+            f"none. Leave it out, or enqueue a job, which has one: enqueues=…, payload=…."
+        )
 
 
 def _fixed_job(

@@ -23,13 +23,18 @@ _REFUSING = (OutOfMemoryError, ReadOnlyError)
 MOST_CONNECTIONS = 2**16
 
 
-def connect(url: str) -> redis.Redis:
-    """Return a client for ``url`` (``redis://``, ``rediss://`` or ``unix://``); connects lazily."""
+def connect(url: str, timeout: timedelta = timedelta(seconds=10)) -> redis.Redis:
+    """Return a client for ``url`` (``redis://``, ``rediss://`` or ``unix://``); connects lazily.
+
+    Args:
+        timeout: how long one try waits for an answer.
+    """
+    seconds = timeout.total_seconds()
     client: redis.Redis = ThreadClient.from_url(
         url,
         decode_responses=True,
-        socket_timeout=10,
-        socket_connect_timeout=5,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds / 2,
         retry=Patience(),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError],
         health_check_interval=30,

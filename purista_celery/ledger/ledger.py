@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -400,6 +400,36 @@ class Ledger:
         )
         return answer[0] == "held", answer[0] == "held" and answer[1] == "1"
 
+    def keep(
+        self,
+        queue: str,
+        job_id: str,
+        fence: str,
+        parts: Mapping[int, str],
+        checkpoint: Any = None,
+    ) -> tuple[bool, bool]:
+        """Keep parts of what a holder is about to hand over; an empty text forgets its part.
+
+        Args:
+            checkpoint: written in the same step, unless it is None.
+
+        Returns:
+            As :meth:`report`.
+        """
+        pairs = [text for part in parts.items() for text in map(str, part)]
+        answer = self._run(
+            self._scripts.keep,
+            [self.keys(queue).job(job_id)],
+            [fence, "" if checkpoint is None else json.dumps(checkpoint), *pairs],
+        )
+        return answer[0] == "held", answer[0] == "held" and answer[1] == "1"
+
+    def kept(self, queue: str, job_id: str, part: int) -> str:
+        """Return a part that :meth:`keep` has kept; empty where it is forgotten."""
+        with available():
+            text = self.client.hget(self.keys(queue).job(job_id), f"kept:{part}")
+        return str(text or "")
+
     def take_due(self, queue: str, limit: int) -> list[Offer]:
         """Make jobs ready whose time has come; they are to be offered."""
         k = self.keys(queue)
@@ -522,6 +552,16 @@ class Ledger:
         """Delete a dead letter for good; False if it is none."""
         k = self.keys(queue)
         return bool(self._run(self._scripts.purge, [k.job(job_id), k.dead], [job_id]))
+
+    def remove(self, queue: str, job_id: str, state: str, fence: str) -> bool:
+        """Take a job off its queue, as another queue has it by now.
+
+        Returns:
+            False if it is no longer as it was read, by ``state`` and ``fence``.
+        """
+        k = self.keys(queue)
+        keys = [k.job(job_id), k.ready, k.scheduled, k.leased, k.dead]
+        return bool(self._run(self._scripts.remove, keys, [job_id, state, fence]))
 
     def pause(self, queue: str, reason: str) -> None:
         """Let no job of ``queue`` be claimed, anywhere, until :meth:`resume`."""

@@ -27,6 +27,7 @@ class Scripts:
         self.unpark = _load(client, "unpark")
         self.cancel = _load(client, "cancel")
         self.report = _load(client, "report")
+        self.keep = _load(client, "keep")
         self.due = _load(client, "due")
         self.lost = _load(client, "lost")
         self.expired = _load(client, "expired")
@@ -36,6 +37,7 @@ class Scripts:
         self.turns = _load(client, "turns")
         self.announce = _load(client, "announce")
         self.silent = _load(client, "silent")
+        self.remove = _load(client, "remove")
 
 
 def _load(client: redis.Redis, name: str) -> Script:

@@ -72,7 +72,8 @@ class EventMessage(Trace, Generic[PayloadT]):
     otp: str | None = None
     schedule: ScheduleTrigger | None = None
     sender: Sender
-    payload: PayloadT = Field(default=None)  # type: ignore[assignment]
+    #: Where it is absent, its type must accept None.
+    payload: PayloadT = Field(default=None, validate_default=True)
 
 
 #: An event whose payload has not been looked at: what routers and publishers handle.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, Literal, TypeVar, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from purista_celery.messages.envelope import AnyEvent, Trace
 
@@ -22,10 +22,18 @@ class JobResult(Trace, Generic[OutputT]):
     queue_name: str
     status: ResultStatus
     attempt: int
-    #: The handler's output, for ``success``.
+    #: The handler's output, for ``success``; absent there, its type must accept None.
     payload: OutputT = Field(default=None)  # type: ignore[assignment]
     headers: dict[str, str] | None = None
     run_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _output_of_success(cls, data: Any) -> Any:
+        """Let an output that is absent be read as None, by its type."""
+        if isinstance(data, dict) and data.get("status") == "success":
+            return {"payload": None, **data}
+        return data
 
     @property
     def reason(self) -> str | None:

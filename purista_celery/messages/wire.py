@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
@@ -82,6 +83,11 @@ class WireModel(BaseModel):
     def _absent(self) -> set[str]:
         # Not ``exclude_none``, which would drop the nulls within a typed payload too.
         return {name for name in type(self).model_fields if getattr(self, name) is None}
+
+
+def digest(text: str) -> str:
+    """Return a short name of a long text, the same in every process: 16 hexadecimal digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def check_json(*values: Any) -> None:

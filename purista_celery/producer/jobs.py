@@ -17,6 +17,7 @@ from purista_celery.errors import InvalidMessage, LedgerUnavailable
 from purista_celery.ledger import underway
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Offer, RawMessage
+from purista_celery.ledger.registry import Registry
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.job import JobMessage
 from purista_celery.producer import masking, tracing
@@ -37,6 +38,8 @@ class JobProducer:
         self._app = app
         self._wiring = wiring
         self._ledger = ledger
+        self._registry = Registry(ledger)
+        self._noted: set[str] = set()
 
     def enqueue(
         self,
@@ -68,6 +71,7 @@ class JobProducer:
             receipt = self._ledger.enqueue(message)
             with _accepted_all_the_same():
                 underway.note(self._ledger, message.correlation_id, [receipt])
+                self._note(queue)
             if _is_now(receipt):
                 self._publish_accepted(queue, [message])
         return receipt
@@ -76,10 +80,15 @@ class JobProducer:
         self, queue: JobQueue, jobs: Sequence[Enqueue[Any, Any]], trace: Trace
     ) -> list[Receipt]:
         """As :meth:`enqueue` for each of ``jobs``; all are validated before the first is stored."""
-        messages = [self.message(queue, job, trace) for job in jobs]
+        return self.hand_over(queue, [self.message(queue, job, trace) for job in jobs])
+
+    def hand_over(self, queue: JobQueue, messages: Sequence[JobMessage]) -> list[Receipt]:
+        """Accept the jobs of ``messages``; each of them once, however often it is handed over."""
         receipts = self._ledger.enqueue_many(messages)
         with _accepted_all_the_same():
-            underway.note(self._ledger, trace.correlation_id, receipts)
+            for correlation_id in {message.correlation_id for message in messages}:
+                underway.note(self._ledger, correlation_id, receipts)
+            self._note(queue)
         accepted = list(zip(messages, receipts, strict=True))
         self._publish_accepted(queue, [each for each, receipt in accepted if _is_now(receipt)])
         return receipts
@@ -117,6 +126,12 @@ class JobProducer:
             tenant_id=job.tenant_id or trace.tenant_id,
             principal_id=job.principal_id or trace.principal_id,
         )
+
+    def _note(self, queue: JobQueue) -> None:
+        """Let the ledger know that there is such a queue, once in a process."""
+        if queue.name not in self._noted:
+            self._registry.note(queue.known)
+            self._noted.add(queue.name)
 
     def _due(self, job: Enqueue[Any, Any]) -> int | None:
         if job.run_at is not None and job.delay is not None:

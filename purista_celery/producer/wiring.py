@@ -13,6 +13,7 @@ from typing import Any, Union
 
 from pydantic import TypeAdapter
 
+from purista_celery.contracts import names
 from purista_celery.contracts.lifecycle import Lifecycle
 from purista_celery.contracts.masking import is_sensitive
 from purista_celery.contracts.queue import Queue
@@ -22,6 +23,7 @@ from purista_celery.contracts.types import adapter_of
 from purista_celery.contracts.worker import DEFAULT_INTERVAL, Worker
 from purista_celery.errors import UnknownQueue
 from purista_celery.ledger.records import UNLIMITED, Limits
+from purista_celery.ledger.registry import KnownQueue
 from purista_celery.messages.envelope import EventMessage, Sender
 from purista_celery.settings import LARGEST_PAYLOAD
 
@@ -37,6 +39,8 @@ class JobQueue:
     contract: Queue[Any, Any, Any] | Subscription | Binding
     #: Who runs it; None where another app does.
     worker: Worker | None
+    #: The broker queue in which the events wait that it hears; empty for a declared queue.
+    inbox: str = ""
     #: What the events carry that it hears; none for a declared queue.
     heard_payloads: tuple[Any, ...] = ()
 
@@ -78,6 +82,22 @@ class JobQueue:
     def heard(self) -> str:
         """The event, or the pattern of events, that its jobs come from; empty where none."""
         return "" if isinstance(self.contract, Queue) else self.contract.event_name
+
+    @property
+    def known(self) -> KnownQueue:
+        """What the ledger's registry keeps of it."""
+        kinds = {Subscription: "subscription", Binding: "binding"}
+        # A command's queue is a declared one, under a name of the compiler's.
+        kind = "command" if self.name.startswith(names.RESERVED_PREFIXES) else "queue"
+        return KnownQueue(
+            name=self.name,
+            kind=kinds.get(type(self.contract), kind),
+            service_name=self.contract.service_name,
+            service_version=self.contract.service_version,
+            broker_name=self.broker_name,
+            inbox=self.inbox,
+            heard=self.heard,
+        )
 
     @property
     def declared(self) -> Queue[Any, Any, Any] | None:

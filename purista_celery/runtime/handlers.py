@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from purista_celery.contracts.queue import Queue
-from purista_celery.contracts.receipt import Enqueue
 from purista_celery.contracts.subscription import Binding
 from purista_celery.errors import InvalidHandler, InvalidPayload
 from purista_celery.messages.envelope import EventMessage
@@ -19,6 +16,7 @@ from purista_celery.messages.job import JobMessage
 from purista_celery.messages.wire import explain
 from purista_celery.producer.jobs import JobProducer
 from purista_celery.producer.wiring import JobQueue, Wiring
+from purista_celery.runtime.binding import bind
 from purista_celery.runtime.job import RunningJob
 from purista_celery.runtime.loop import HandlerLoop
 
@@ -52,38 +50,9 @@ def call(
     """Run the handler of ``queue`` and return what it returns."""
     contract = queue.contract
     if isinstance(contract, Binding):
-        return _bind(contract, job, wiring, producer)
+        return bind(contract, job, wiring.queue(contract.queue.name), producer)
     if queue.worker is None:
         raise InvalidHandler(f"Queue {queue.name!r} has no worker in this app.")
     arguments = (job,) if isinstance(contract, Queue) else (job.payload, job)[: contract.arity]
     result = queue.worker.function(*arguments)
     return loop.run(result) if inspect.iscoroutine(result) else result
-
-
-def _bind(binding: Binding, job: RunningJob, wiring: Wiring, producer: JobProducer) -> None:
-    event: EventMessage[Any] = job.payload
-    mapped = binding.function(event)
-    jobs: Sequence[Enqueue[Any, Any]] = (
-        [] if mapped is None else [mapped] if isinstance(mapped, Enqueue) else list(mapped)
-    )
-    headers = {
-        "purista.sourceEventName": event.event_name,
-        "purista.sourceMessageId": event.id,
-    }
-    keyed = [
-        replace(
-            each,
-            idempotency_key=each.idempotency_key or f"{event.id}:{position}",
-            headers={**(each.headers or {}), **headers},
-        )
-        for position, each in enumerate(jobs)
-    ]
-    target = wiring.queue(binding.queue.name)
-    receipts = producer.enqueue_many(target, keyed, job.trace)
-    job.logger.info(
-        "Event %s became %d jobs of %s, %d of them known before",
-        event.id,
-        len(receipts),
-        target.name,
-        sum(receipt.duplicate for receipt in receipts),
-    )

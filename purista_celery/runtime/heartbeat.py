@@ -122,7 +122,7 @@ class Leases(Duty):
 
     def __init__(self, runtime: Runtime, on_verdict: OnVerdict) -> None:
         super().__init__("lease renewer", TICK)
-        self._ledger: Ledger = runtime.ledger.apart(timedelta(seconds=10))
+        self._ledger: Ledger = runtime.ledger.apart(runtime.settings.ledger_timeout)
         self._queues: Mapping[str, JobQueue] = runtime.wiring.queues
         self._longest_pause = runtime.settings.lost_grace / 2
         self._on_verdict = on_verdict

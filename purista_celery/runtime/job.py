@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Claim
 from purista_celery.messages.envelope import AnyEvent, Trace
 from purista_celery.messages.job import JobMessage
+from purista_celery.messages.wire import digest
 from purista_celery.producer.events import EventPublisher, new_event
 from purista_celery.producer.invoke import invoke
 from purista_celery.producer.jobs import JobProducer
@@ -83,7 +85,8 @@ class RunningJob(Job[Any, Any]):
             ["progress"],
             attempt=self.attempt,
             output=known,
-            id_suffix=f":{self.attempt}.{self._reports}",
+            # An attempt's number comes again after a redrive, and where it was given back.
+            id_suffix=f":{self.attempt}.{self._reports}:{digest(self._fence)}",
         )
         # Progress is news, not an outcome: it never goes through the outbox.
         publish_results(replace(results, required=False), self._publisher, self._ledger)
@@ -91,6 +94,19 @@ class RunningJob(Job[Any, Any]):
     def checkpoint(self, value: Any) -> None:
         self._report("checkpoint", value)
         self.last_checkpoint = value
+
+    def keep(self, parts: Mapping[int, str], checkpoint: Any = None) -> None:
+        """Keep parts of what this job is about to hand over; an empty text forgets its part.
+
+        Raises:
+            LeaseLost: another worker holds the job by now.
+        """
+        held, _ = self._ledger.keep(self.queue_name, self.id, self._fence, parts, checkpoint)
+        self._obey(held, cancelled=False)
+
+    def kept(self, part: int) -> str:
+        """Return a part that this attempt or one before has kept; empty where it is forgotten."""
+        return self._ledger.kept(self.queue_name, self.id, part)
 
     def extend_lease(self, by: timedelta | None = None) -> None:
         lease = by or self._queue.lifecycle.visibility_timeout

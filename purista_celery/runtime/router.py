@@ -16,11 +16,12 @@ from typing import Any
 from kombu.messaging import Consumer as KombuConsumer
 from kombu.mixins import ConsumerMixin
 
+from purista_celery.contracts import names
 from purista_celery.contracts.receipt import Enqueue
 from purista_celery.errors import InvalidMessage, LedgerUnavailable
 from purista_celery.ledger import underway
-from purista_celery.messages.envelope import Trace
-from purista_celery.messages.wire import check_json
+from purista_celery.messages.envelope import AnyEvent, Trace
+from purista_celery.messages.wire import check_json, digest
 from purista_celery.producer import routes, tracing
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime.foreign import ForeignText
@@ -116,26 +117,9 @@ class Router(ConsumerMixin):
 
     def _store(self, queue: JobQueue, message: Any) -> None:
         try:
-            self._enqueue(queue, message)
+            store(self._runtime, queue, message)
         except (InvalidMessage, *MALFORMED) as error:
             self._park(queue, message, str(error))
-
-    def _enqueue(self, queue: JobQueue, message: Any) -> None:
-        bridge = self._runtime.publisher.bridge
-        if not bridge.hears(queue.heard, message.headers):
-            return
-        event = bridge.read(message.body)
-        check_json(event.payload)
-        parent_span_id = tracing.parent_of(message.headers.get("traceparent"))
-        trace = Trace(
-            trace_id=event.trace_id,
-            correlation_id=underway.correlation_after(event),
-            tenant_id=event.tenant_id,
-            principal_id=event.principal_id,
-        )
-        # The event's id is the key: a redelivered or repeated event is the same job.
-        job: Enqueue[Any, Any] = Enqueue(event.to_wire(), idempotency_key=event.id)
-        self._runtime.producer.enqueue(queue, job, trace, parent_span_id)
 
     def _park(self, queue: JobQueue, message: Any, error: str) -> None:
         # Not to the exchange, where its routing key would take it to all who hear the event.
@@ -154,3 +138,36 @@ class Router(ConsumerMixin):
                 message.ack()
                 return
         message.requeue()
+
+
+def store(runtime: Runtime, queue: JobQueue, message: Any) -> None:
+    """Make a job of an event, if the queue hears it.
+
+    Raises:
+        InvalidMessage, or one of MALFORMED: it is no event.
+        LedgerUnavailable: it is not stored.
+    """
+    bridge = runtime.publisher.bridge
+    if not bridge.hears(queue.heard, message.headers):
+        return
+    event = bridge.read(message.body)
+    check_json(event.payload)
+    parent_span_id = tracing.parent_of(message.headers.get("traceparent"))
+    trace = Trace(
+        trace_id=event.trace_id,
+        correlation_id=underway.correlation_after(event),
+        tenant_id=event.tenant_id,
+        principal_id=event.principal_id,
+    )
+    job: Enqueue[Any, Any] = Enqueue(event.to_wire(), idempotency_key=event_key(queue.heard, event))
+    runtime.producer.enqueue(queue, job, trace, parent_span_id)
+
+
+def event_key(heard: str, event: AnyEvent) -> str:
+    """Return the idempotency key of an event's job: the same one for a redelivered event.
+
+    A pattern hears events of several names, whose emitters may have chosen the same id.
+    """
+    if names.is_pattern(heard):
+        return f"{event.id}:{digest(event.event_name)}"
+    return event.id

@@ -10,6 +10,7 @@ from celery import bootsteps, signals
 from purista_celery.runtime import capabilities, revoked
 from purista_celery.runtime.abort import Aborter
 from purista_celery.runtime.heartbeat import Heartbeat
+from purista_celery.runtime.orphans import OrphanWatch
 from purista_celery.runtime.process import close_resources
 from purista_celery.runtime.relay import Relay
 from purista_celery.runtime.rescuer import Rescuer
@@ -40,6 +41,7 @@ class RuntimeStep(bootsteps.StartStopStep):
         self._stager = Stager(self._runtime)
         self._rescuer = Rescuer(self._runtime, self._relay.hand, self._stager.wake)
         self._router = Router(self._runtime)
+        self._orphans = OrphanWatch(self._runtime)
         self._heartbeat: Heartbeat | None = None
         self._grace = GracePeriod(self._runtime)
         signals.worker_shutting_down.connect(self._on_shutting_down, weak=False)
@@ -64,6 +66,7 @@ class RuntimeStep(bootsteps.StartStopStep):
         for duty in (self._relay, self._stager, self._rescuer):
             duty.start()
         self._router.start()
+        self._orphans.start()
 
     def stop(self, parent: Any) -> None:
         """Take no more events (called by Celery)."""
@@ -76,6 +79,7 @@ class RuntimeStep(bootsteps.StartStopStep):
 
     def _on_shutdown(self, **_: Any) -> None:
         self._grace.stop()
+        self._orphans.stop()
         for duty in (self._rescuer, self._stager, self._relay):
             duty.stop()
         if self._heartbeat is not None:

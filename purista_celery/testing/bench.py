@@ -41,6 +41,7 @@ STOPS_WITHIN = 30.0
 QUEUES = (
     *("plain", "delayed", "failing", "buried", "abandoned", "inspected", "keyed", "stale"),
     *("cancelled", "ranked", "ordered", "paused", "surviving", "unreadable"),
+    *("bound", "cut", "late", "removed"),
 )
 
 
@@ -106,10 +107,10 @@ class Bench:
         """Return the status of a job once it has ended."""
         return self.client.wait(receipt.job_id, self.patience)
 
-    def held(self, queue: str, fence: str) -> tuple[JobMessage, Claim]:
+    def held(self, queue: str, fence: str, work: Work | None = None) -> tuple[JobMessage, Claim]:
         """Return a job that a worker which has just vanished still holds, under ``fence``."""
         wired = self.runtime.wiring.queue(self.queue(queue).name)
-        message = self.runtime.producer.message(wired, Enqueue(Work()), Trace())
+        message = self.runtime.producer.message(wired, Enqueue(work or Work()), Trace())
         self.ledger.enqueue(message)
         claim = self.ledger.claim(
             wired.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from purista_celery.contracts.event import Event
 from purista_celery.contracts.job import Job
 from purista_celery.contracts.lifecycle import Lifecycle, RetryStrategy
 from purista_celery.contracts.queue import Queue
+from purista_celery.contracts.receipt import Enqueue
 from purista_celery.contracts.results import ResultEvents
 from purista_celery.contracts.service import Service
 from purista_celery.messages.envelope import EventMessage
@@ -69,6 +71,8 @@ class Contracts:
     shipped: Event[Work]
     other: Event[Work]
     ticked: Event[None]
+    #: Two services hand it to one queue.
+    shared: Event[Work]
 
 
 #: Queues whose results are published: as required, and as best effort.
@@ -88,7 +92,10 @@ def contracts(notes: Notes, queues: tuple[str, ...]) -> Contracts:
         shipped=shop.event("conformance.orders.shipped", payload=Work),
         other=shop.event("conformance.other.happened", payload=Work),
         ticked=shop.event("conformance.clock.ticked"),
+        shared=shop.event("conformance.shared.happened", payload=Work),
     )
+    for number, service in enumerate((shop, listener)):
+        service.bind(made.shared, to=declared["bound"])(_mapping(number))
     listener.subscribe(made.placed, name="exact")(_listener(notes, "exact"))
     listener.subscribe(made.ticked, name="clock")(_listener(notes, "clock"))
     for name, pattern in (("word", "conformance.orders.*"), ("all", "conformance.#")):
@@ -96,6 +103,13 @@ def contracts(notes: Notes, queues: tuple[str, ...]) -> Contracts:
     for name in (REQUIRED, BEST_EFFORT):
         listener.subscribe(declared[name].results.success, name=name)(_listener(notes, name))
     return made
+
+
+def _mapping(number: int) -> Callable[[EventMessage[Work]], list[Enqueue[Work, None]]]:
+    def jobs(event: EventMessage[Work]) -> list[Enqueue[Work, None]]:
+        return [Enqueue(Work(n=10 * event.payload.n + number)) for _ in range(2)]
+
+    return jobs
 
 
 def _queue(service: Service, name: str) -> WorkQueue:

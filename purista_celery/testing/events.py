@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import uuid
 from dataclasses import replace
 from typing import Any
 
 import redis
+from kombu.messaging import Producer
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -70,6 +73,38 @@ def an_event_is_acknowledged_after_its_job_is_stored(bench: Bench) -> None:
         router.stop()
     bench.start()
     _heard(bench, "exact", event)
+
+
+def two_bindings_of_one_event_each_have_their_jobs(bench: Bench) -> None:
+    """Two services that hand one event to one queue each get all of their jobs."""
+    # Of this event alone, among all that handlers have noted.
+    number = 1000 + uuid.uuid4().int % 10**9
+    event = bench.client.emit(bench.contracts.shared, Work(n=number))
+
+    def came() -> list[int]:
+        return sorted(n for _, n, _ in list(bench.notes.runs) if n // 10 == number)
+
+    expected = [10 * number, 10 * number, 10 * number + 1, 10 * number + 1]
+    bench.until(lambda: came() == expected, f"the jobs of both bindings run for {event.id}")
+
+
+def garbage_in_an_inbox_is_kept(bench: Bench) -> None:
+    """What is no event is a dead letter of the subscription, and the next event is heard."""
+    [key] = [key for key in bench.runtime.inboxes if key.endswith(".exact")]
+    raw = b"5 " + uuid.uuid4().hex.encode()
+    with bench.app.connection_for_write() as connection, connection.channel() as channel:
+        Producer(channel).publish(
+            raw,
+            routing_key=bench.runtime.inboxes[key].name,
+            content_type="application/json",
+            content_encoding="utf-8",
+        )
+    letters = bench.client.dead_letters(key)
+    bench.until(
+        lambda: raw in [base64.b64decode(each.raw or "") for each in letters.list()],
+        "it is among the subscription's dead letters, with its bytes",
+    )
+    _heard(bench, "exact", bench.client.emit(bench.contracts.placed, Work()))
 
 
 def the_trace_travels(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from kombu.messaging import Producer
 from purista_celery.errors import CapabilityMissing, JobNotFound
 from purista_celery.ledger.records import Settled, Verdict
 from purista_celery.runtime import capabilities, inspection
+from purista_celery.runtime.execute import Ending
 from purista_celery.testing.bench import Bench, expect
 from purista_celery.testing.contracts import LEASE, MAX_ATTEMPTS, RETRY_DELAY, Work
 
@@ -153,6 +154,51 @@ def one_holder_at_a_time(bench: Bench) -> None:
     )
     expect(second.verdict is Verdict.HELD, "the verdict 'held'", second.verdict)
     bench.client.wait(message.id, bench.patience)
+
+
+def a_redelivery_does_not_take_a_living_workers_job(bench: Bench) -> None:
+    """A worker whose connections were cut still lives: its job, delivered again, is not granted."""
+    bench.ledger.workers.announce("living", HOUR)
+    try:
+        message, _ = bench.held("cut", "living/1")
+        again = bench.runtime.executor.execute(message, "other/1")
+        expect(again.ending is Ending.REFUSED, "the redelivery to be refused", again.ending)
+    finally:
+        bench.ledger.workers.retire("living")
+    bench.client.wait(message.id, bench.patience)
+
+
+def a_late_holder_renews_nothing(bench: Bench) -> None:
+    """A worker that was stalled past its lease is told that it lost its job; nothing changes."""
+    bench.notes.released.clear()
+    try:
+        message, claim = bench.held("late", "stalled/1", Work(mode="hold"))
+        bench.until(lambda: bench.notes.runs_of(message.id), "another worker runs it")
+        late = (bench.queue("late").name, message.id, claim.fence)
+        came = (
+            bench.ledger.extend(*late, LEASE)[0],
+            bench.ledger.report(*late, "checkpoint", "late")[0],
+            bench.ledger.keep(*late, {0: "late"}, "late")[0],
+        )
+    finally:
+        bench.notes.released.set()
+    expect(came == ("lost", False, False), "each to be refused", came)
+    status = bench.client.wait(message.id, bench.patience)
+    came_of_it = (status.status, status.last_checkpoint)
+    expect(came_of_it == ("completed", None), "its successor's outcome", came_of_it)
+
+
+def a_removed_record_is_made_again(bench: Bench) -> None:
+    """A job whose record the ledger has lost runs all the same: its message is enough."""
+    name = bench.queue("removed").name
+    with bench.busy():
+        receipt = bench.enqueue("removed", Work(n=3))
+        keys = bench.ledger.keys(name)
+        bench.ledger.client.delete(keys.job(receipt.job_id))
+        bench.ledger.client.zrem(keys.ready, receipt.job_id)
+    bench.until(lambda: bench.notes.runs_of(receipt.job_id), "it runs")
+    status = bench.ended(receipt)
+    expect(status.status == "completed", "status 'completed'", status.status)
 
 
 def an_idempotency_key_is_one_job(bench: Bench) -> None:

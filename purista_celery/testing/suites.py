@@ -25,6 +25,9 @@ def queue_cases() -> list[Case]:
         queue.leases_are_shown,
         queue.one_holder_at_a_time,
         queue.a_stale_holder_settles_nothing,
+        queue.a_redelivery_does_not_take_a_living_workers_job,
+        queue.a_late_holder_renews_nothing,
+        queue.a_removed_record_is_made_again,
         queue.an_idempotency_key_is_one_job,
         queue.a_waiting_job_is_cancelled,
         queue.a_running_job_is_cancelled,
@@ -44,6 +47,8 @@ def event_cases() -> list[Case]:
         events.a_subscription_outlives_its_worker,
         events.an_event_before_the_first_worker_waits,
         events.an_event_is_acknowledged_after_its_job_is_stored,
+        events.two_bindings_of_one_event_each_have_their_jobs,
+        events.garbage_in_an_inbox_is_kept,
         events.the_trace_travels,
     )
 

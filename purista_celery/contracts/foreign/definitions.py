@@ -16,7 +16,7 @@ from purista_celery.contracts.foreign.document import (
     read,
 )
 from purista_celery.contracts.foreign.schema_type import type_of
-from purista_celery.contracts.lifecycle import Lifecycle, LongRunning, RetryStrategy
+from purista_celery.contracts.lifecycle import FITTING, Lifecycle, LongRunning, RetryStrategy
 from purista_celery.contracts.results import ResultEvents
 from purista_celery.errors import UnknownReference
 
@@ -144,7 +144,7 @@ def _lifecycle(config: document.LifecycleConfig) -> Lifecycle:
         visibility_timeout=lease * _MILLISECOND,
         max_lease_extensions=config.max_lease_extensions,
         # PURISTA merges a short lease with its long default interval, and would renew too late.
-        heartbeat_interval=(heartbeat if heartbeat < lease else lease / 3) * _MILLISECOND,
+        heartbeat_interval=(heartbeat if heartbeat <= lease / 2 else lease / 3) * _MILLISECOND,
         auto_heartbeat=config.auto_heartbeat,
         retry_window=config.retry_window_ms * _MILLISECOND,
         max_attempts=config.max_attempts,
@@ -164,11 +164,14 @@ def _profile(queue: QueueDefinition) -> LongRunning | None:
     if profile is None:
         return None
     lifecycle = _lifecycle(queue.lifecycle)
+    max_runtime = profile.max_runtime_ms * _MILLISECOND
+    # PURISTA's profile has its lease of five minutes also for a job that may take one.
+    fits = lifecycle.visibility_timeout <= max_runtime
     return LongRunning(
-        max_runtime=profile.max_runtime_ms * _MILLISECOND,
+        max_runtime=max_runtime,
         strict=bool(profile.strict),
-        visibility_timeout=lifecycle.visibility_timeout,
-        heartbeat_interval=lifecycle.heartbeat_interval,
+        visibility_timeout=lifecycle.visibility_timeout if fits else FITTING,
+        heartbeat_interval=lifecycle.heartbeat_interval if fits else FITTING,
         max_attempts=lifecycle.max_attempts,
         retry_strategy=lifecycle.retry_strategy,
         shutdown_grace=profile.shutdown.grace_ms * _MILLISECOND,

@@ -128,7 +128,7 @@ class Desk:
 
 
 @pytest.fixture(scope="session")
-def runtime_server() -> Iterator[RedisServer]:
+def runtime_redis() -> Iterator[RedisServer]:
     """One Redis for the session."""
     server = RedisServer().start()
     yield server
@@ -136,8 +136,8 @@ def runtime_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def desk(runtime_server: RedisServer) -> Iterator[Desk]:
-    made = Desk(runtime_server.url)
+def desk(runtime_redis: RedisServer) -> Iterator[Desk]:
+    made = Desk(runtime_redis.url)
     yield made
     state.reserved_requests.clear()
     state.active_requests.clear()

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from purista_celery import Cron, EventMessage, Job, Service
+from purista_celery import Cron, Event, EventMessage, Job, Service
 from purista_celery.compiler import references
+from purista_celery.contracts.types import adapter_of
 from purista_celery.errors import (
     ContractError,
     DuplicateName,
     UnknownReference,
     UnsupportedConcurrency,
+    UnsupportedPayload,
 )
 from tests.unit.compiler.services import Work, declare
 
@@ -24,6 +27,12 @@ def test_services_that_refer_to_each_other_are_accepted() -> None:
     references.check(shop.services)
     references.check(shop.services[::-1])
     references.check([])
+
+
+class Later(BaseModel):
+    """A model whose forward reference is defined later on."""
+
+    at: Soon  # type: ignore[name-defined]  # noqa: F821
 
 
 #: A service that is not compiled.
@@ -160,3 +169,15 @@ def test_what_does_not_fit_together_is_refused_by_name(
 def test_two_versions_of_a_service_live_side_by_side() -> None:
     """As long as their queues and events have names of their own."""
     references.check([Service("shop", version="1"), Service("shop", version="2")])
+
+
+def test_a_schedule_of_an_event_that_wants_a_payload_is_refused() -> None:
+    """Also where that was not known yet as the schedule was declared."""
+    service = Service("first")
+    event: Event[Any] = service.event("e", payload=Later)
+    service.schedule("nightly", Cron("0 2 * * *"), emits=event)
+    globals()["Soon"] = int
+    Later.model_rebuild()
+    adapter_of.cache_clear()
+    with pytest.raises(UnsupportedPayload, match=r"'nightly' of service 'first': .* 'e' wants one"):
+        references.check([service])

@@ -95,7 +95,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     # A negative delay.
     (lambda: RetryStrategy(initial_delay=-SECOND), "Retry delays"),
     # The first delay is longer than the longest.
-    (lambda: RetryStrategy(initial_delay=HOUR), "initial_delay <= max_delay"),
+    (lambda: RetryStrategy(initial_delay=HOUR, max_delay=SECOND), "initial_delay <= max_delay"),
     # Delays that shrink.
     (lambda: RetryStrategy(multiplier=0.5), "multiplier >= 1"),
     # Delays that can not be computed.
@@ -107,20 +107,26 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: RetryStrategy(jitter_factor=math.nan), "jitter_factor"),
     # A lease that no network could renew in time.
     (lambda: Lifecycle(visibility_timeout=timedelta(0)), "visibility_timeout: expected at least"),
-    # A heartbeat that comes too late.
+    # A heartbeat that comes too late, or may not come late once.
+    (lambda: Lifecycle(heartbeat_interval=timedelta(minutes=8)), "shorter than the lease"),
     (lambda: Lifecycle(heartbeat_interval=timedelta(minutes=15)), "shorter than the lease"),
     (lambda: Lifecycle(heartbeat_interval=timedelta(0)), "shorter than the lease"),
     # No attempt at all.
     (lambda: Lifecycle(max_attempts=0), "max_attempts >= 1"),
     (lambda: Lifecycle(max_lease_extensions=-1), "max_lease_extensions >= 0"),
+    (lambda: Lifecycle(max_attempts=2**31), "less than 2"),
     (lambda: Lifecycle(retry_window=timedelta(0)), "retry_window > 0"),
     (lambda: Lifecycle(poison_message_failure_threshold=-1), "poison_message_failure_threshold"),
     # A runtime shorter than the lease: such a job needs no profile.
-    (lambda: LongRunning(max_runtime=MINUTE), "max_runtime 0:01:00 is shorter than the lease"),
+    (
+        lambda: LongRunning(max_runtime=MINUTE, visibility_timeout=2 * MINUTE),
+        "max_runtime 0:01:00 is shorter than the lease",
+    ),
+    (lambda: LongRunning(max_runtime=SECOND / 2), "max_runtime: expected at least 1 s"),
     (lambda: LongRunning(max_runtime=HOUR, shutdown_grace=-SECOND), "shutdown_grace"),
     # … or than the lease of the lifecycle that it extends.
     (
-        lambda: LongRunning(max_runtime=6 * MINUTE).lifecycle(Lifecycle()),
+        lambda: LongRunning(max_runtime=6 * MINUTE).lifecycle(Lifecycle(visibility_timeout=HOUR)),
         "max_runtime 0:06:00 is shorter than the lease",
     ),
     # What only the lifecycle can tell.
@@ -135,6 +141,39 @@ def test_a_contradiction_is_refused(declare: Callable[[], object], says: str) ->
     with pytest.raises(InvalidLifecycle, match=says) as caught:
         declare()
     assert caught.value.code == "PURISTA_CONTRACT_INVALID_LIFECYCLE"
+
+
+@pytest.mark.parametrize(
+    ("contract", "expected"),
+    [
+        (Lifecycle(visibility_timeout=30 * SECOND), {"heartbeat_interval": 10 * SECOND}),
+        (Lifecycle(visibility_timeout=SECOND), {"heartbeat_interval": SECOND / 3}),
+        (Lifecycle(visibility_timeout=HOUR), {"heartbeat_interval": 5 * MINUTE}),
+        (RetryStrategy(max_delay=SECOND / 2), {"initial_delay": SECOND / 2}),
+        (RetryStrategy(initial_delay=HOUR), {"max_delay": HOUR}),
+        (
+            LongRunning(max_runtime=2 * MINUTE),
+            {"visibility_timeout": 2 * MINUTE, "heartbeat_interval": 40 * SECOND},
+        ),
+        (
+            LongRunning(max_runtime=HOUR, visibility_timeout=30 * SECOND),
+            {"heartbeat_interval": 10 * SECOND},
+        ),
+        (
+            LongRunning(max_runtime=6 * MINUTE).lifecycle(Lifecycle(max_attempts=5)),
+            {
+                "visibility_timeout": 6 * MINUTE,
+                "heartbeat_interval": 2 * MINUTE,
+                "max_attempts": 5,
+                "max_lease_extensions": 1,
+            },
+        ),
+    ],
+    ids=repr,
+)
+def test_what_is_not_given_follows_from_what_is(contract: Any, expected: dict[str, Any]) -> None:
+    """No contract contradicts its own defaults."""
+    assert expected.items() <= values(contract).items()
 
 
 def test_a_lease_without_automatic_heartbeat_needs_no_interval() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from purista_celery import Cron, Interval, Lifecycle, OneShot, Schedule, Service
 from purista_celery.contracts.schedule import FixedJob
@@ -192,6 +193,46 @@ def test_a_schedule_has_one_target_and_fits_it() -> None:
     with pytest.raises(UnsupportedPayload, match="payload does not fit its queue"):
         untyped("nightly", Cron("0 2 * * *"), enqueues=queue, payload="many")
     assert not service.schedules
+
+
+class Letter(BaseModel):
+    to: str
+
+
+class Note(BaseModel):
+    text: str = ""
+
+
+@pytest.mark.parametrize("payload", [Letter, Note, int, dict[str, Any], list[int]])
+def test_an_event_that_wants_a_payload_is_not_emitted_by_a_schedule(payload: Any) -> None:
+    """An occurrence carries none, not even what could be made of defaults."""
+    service = Service("billing")
+    sent: Any = service.event("letter.sent", payload=payload)
+    with pytest.raises(
+        UnsupportedPayload, match=r"'nightly'.*'letter.sent' wants.*enqueues="
+    ) as at:
+        service.schedule("nightly", Interval(timedelta(days=1)), emits=sent)
+    assert at.value.code == "PURISTA_SCHEDULER_PAYLOAD_UNSUPPORTED"
+    assert not service.schedules
+
+
+@pytest.mark.parametrize("payload", [None, Any, Letter | None, object])
+def test_an_event_that_may_be_empty_is_emitted_by_a_schedule(payload: Any) -> None:
+    """Its type takes None, which is what a handler gets."""
+    service = Service("billing")
+    event: Any = service.event("night", payload=payload)
+    service.schedule("nightly", Interval(timedelta(days=1)), emits=event)
+
+
+@pytest.mark.parametrize("given", [{"payload": {"to": "Ada"}}, {"payload": 0}, {"parameter": ""}])
+def test_a_payload_for_an_event_of_a_schedule_is_refused(given: dict[str, Any]) -> None:
+    """It would be dropped without a word, whatever the event's type."""
+    service = Service("billing")
+    untyped: Any = service.schedule
+    for number, payload in enumerate((None, Any, Letter | None)):
+        event = service.event(f"night{number}", payload=payload)
+        with pytest.raises(UnsupportedPayload, match=r"'nightly'.*Leave it out, or enqueue a job"):
+            untyped("nightly", Interval(timedelta(days=1)), emits=event, **given)
 
 
 def test_a_schedule_invokes_a_command_of_its_own_service() -> None:

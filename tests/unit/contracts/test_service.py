@@ -237,7 +237,7 @@ REFUSED: list[tuple[Declare, type[ContractError], str]] = [
         lambda s, e, q: s.queue(
             "a",
             payload=Order,
-            lifecycle=Lifecycle(),
+            lifecycle=Lifecycle(visibility_timeout=timedelta(minutes=7)),
             profile=LongRunning(max_runtime=timedelta(minutes=6)),
         ),
         InvalidLifecycle,

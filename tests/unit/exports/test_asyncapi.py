@@ -69,7 +69,8 @@ def governed() -> Service:
     """Return a service whose contracts have owners of their own, and places to read more."""
     service = Service("orders", owner="sales")
     links = {"runbook": "https://wiki.example/orders", "board": "https://board.example/orders"}
-    event = service.event("order.paid", payload=int, owner="finance", links=links, tags=["money"])
+    paid: Any = int | None
+    event = service.event("order.paid", payload=paid, owner="finance", links=links, tags=["money"])
     service.queue("orders.ship", payload=int, links=links, deprecated=True)
     service.command("find", payload=int, output=int, owner="search", links=links)
     service.schedule("daily", Interval(timedelta(days=1)), emits=event, links=links, tags=["night"])

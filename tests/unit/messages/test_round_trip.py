@@ -292,3 +292,26 @@ def test_a_message_is_frozen() -> None:
     """Nobody changes a message on its way."""
     with pytest.raises(ValueError, match="frozen"):
         job().id = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("payload", [int, dict[str, Any], Sender])
+def test_an_absent_payload_is_read_by_its_type(payload: Any) -> None:
+    """A handler never gets a None that its type does not name."""
+    wire = event(None).to_wire()
+    wire.pop("payload", None)
+    with pytest.raises(InvalidMessage, match="payload"):
+        EventMessage[payload].from_wire(wire)
+    with pytest.raises(InvalidMessage, match="payload"):
+        EventMessage[payload].from_wire(json.dumps(wire))
+    for may_be_empty in (payload | None, Any, None):
+        assert EventMessage[may_be_empty].from_wire(wire).payload is None
+
+
+def test_an_absent_output_of_a_success_is_read_by_its_type() -> None:
+    """Other outcomes have none."""
+    wire: dict[str, Any] = {"jobId": "j", "queueName": "q", "attempt": 1}
+    with pytest.raises(InvalidMessage, match="payload"):
+        result_type(int).from_wire({**wire, "status": "success"})
+    assert result_type(None).from_wire({**wire, "status": "success"}).payload is None
+    assert result_type(int).from_wire({**wire, "status": "success", "payload": 0}).payload == 0
+    assert result_type(int).from_wire({**wire, "status": "failed"}).payload is None
