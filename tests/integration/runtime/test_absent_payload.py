@@ -47,7 +47,7 @@ def test_an_event_without_its_payload_is_a_dead_letter(runtime_redis: RedisServe
         assert "payload" not in event.to_wire()
         message = runtime.producer.message(wired, Enqueue(event.to_wire()), Trace())
         runtime.ledger.enqueue(message)
-        endings[name] = runtime.executor.execute(message, f"w/{name}", redelivered=False)
+        endings[name] = runtime.executor.execute(message, f"w/{name}")
 
     assert endings.pop("on_maybe").ending is Ending.COMPLETED
     assert {each.ending for each in endings.values()} == {Ending.BURIED}

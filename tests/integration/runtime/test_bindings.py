@@ -67,7 +67,7 @@ class Post:
     def attempt(self, message: JobMessage) -> Ending:
         """Run one delivery of a binding's job."""
         fence = f"w/{next(self._fences)}"
-        return self.runtime.executor.execute(message, fence, redelivered=False).ending
+        return self.runtime.executor.execute(message, fence).ending
 
     def run(self, event_id: str = "e1") -> None:
         """Let each binding hand the event over."""

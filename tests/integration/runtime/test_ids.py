@@ -44,9 +44,9 @@ def test_progress_after_a_redrive_or_a_return_is_news(
     endings: list[BaseException] = [SystemExit(-(256 - 15))]
 
     with pytest.raises(SystemExit):
-        runtime.executor.execute(message, "w/1", redelivered=False)
+        runtime.executor.execute(message, "w/1")
     for fence in ("w/2", "w/3"):
-        assert runtime.executor.execute(message, fence, redelivered=True).ending is Ending.BURIED
+        assert runtime.executor.execute(message, fence).ending is Ending.BURIED
         app.purista.dead_letters(bread).redrive(message.id)
 
     assert len(published) == len(set(published)) == 6

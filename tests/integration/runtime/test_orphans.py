@@ -396,4 +396,4 @@ def router_job(runtime: Runtime, queue: str, event_id: str) -> None:
 
 def execute(runtime: Runtime, text: str | None) -> Ending:
     message = JobMessage.from_wire(text)
-    return runtime.executor.execute(message, f"w/{message.id}", redelivered=False).ending
+    return runtime.executor.execute(message, f"w/{message.id}").ending
