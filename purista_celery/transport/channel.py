@@ -12,11 +12,17 @@ from uuid import uuid4
 
 from kombu.transport import redis as stock
 from kombu.transport.virtual.exchange import STANDARD_EXCHANGE_TYPES
+from kombu.utils.encoding import ensure_bytes
 from kombu.utils.scheduling import priority_cycle
 from redis.exceptions import NoScriptError, RedisError
 
 from purista_celery.transport.claim import Claim, QueueTerms
-from purista_celery.transport.delivery import Delivery
+from purista_celery.transport.delivery import (
+    UNREADABLE,
+    Delivery,
+    has_message_shape,
+    may_be_read,
+)
 from purista_celery.transport.publish import Publishing
 from purista_celery.transport.qos import QoS as Deliveries
 from purista_celery.transport.scripts import CLAIM, Argument
@@ -206,6 +212,31 @@ class Channel(Publishing):
         deliveries = claim.deliveries(reply)
         self._drained = len(deliveries) < claim.limit
         return deliveries
+
+    def _receive_one(self, client: Any) -> Any:
+        """Read one broadcast; what no consumer can read has no effect."""
+        try:
+            return super()._receive_one(client)
+        except UNREADABLE as error:
+            logger.warning("A broadcast message can not be read and is dropped: %r", error)
+            return False
+
+    def _handle_message(self, client: Any, reply: Any) -> dict[str, Any]:
+        """Take a broadcast message apart, before it is read (called by Kombu)."""
+        found: dict[str, Any] = super()._handle_message(client, reply)
+        data = found["data"]
+        if isinstance(data, bytes | str) and not may_be_read(ensure_bytes(data)):
+            logger.warning("A broadcast message of %d bytes is too complex: dropped", len(data))
+            found["data"] = None
+        return found
+
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> bool:
+        """Hand a broadcast message over, if it is one that Kombu can take."""
+        if exchange not in self._fanout_to_queue or not has_message_shape(message):
+            logger.warning("A broadcast message on %.80r is none of Kombu's: dropped", exchange)
+            return False
+        message["properties"].setdefault("delivery_tag", "")
+        return bool(super()._deliver_fanout_message(message, exchange))
 
     def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002
         if type == "BRPOP":

@@ -9,8 +9,13 @@ from typing import Any
 
 from kombu.utils.json import loads
 
+from purista_celery.transport.bounds import Bounds
+
 #: What reading a foreign item can raise; Kombu's JSON revives dates, decimals and UUIDs.
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
+
+#: What may be around a body, which is one text of any length in it.
+_AROUND = Bounds(size=2**62, depth=100, parts=50_000)
 
 
 @dataclass(frozen=True)
@@ -24,17 +29,24 @@ class Delivery:
 
 def read(queue: str, tag: str, raw: bytes) -> Delivery:
     """Return the delivery of `raw`; anything that is not a Kombu message becomes an opaque one."""
+    if not may_be_read(raw):
+        return opaque(queue, tag, raw)
     try:
         payload = loads(raw.decode())
     except UNREADABLE:
         return opaque(queue, tag, raw)
-    if not _has_message_shape(payload):
+    if not has_message_shape(payload):
         return opaque(queue, tag, raw)
     properties = payload["properties"]
     properties["delivery_tag"] = tag
     properties["delivery_info"] = _delivery_info(properties.get("delivery_info") or {}, queue)
     _tell_redelivery(payload)
     return Delivery(queue=queue, tag=tag, payload=payload)
+
+
+def may_be_read(raw: bytes) -> bool:
+    """Tell whether reading an item takes no more than a little memory beside its length."""
+    return _AROUND.excess(raw) is None
 
 
 def opaque(queue: str, tag: str, raw: bytes) -> Delivery:
@@ -78,7 +90,8 @@ def _tell_redelivery(payload: dict[str, Any]) -> None:
     payload["properties"]["delivery_info"] = {**(info or {}), "redelivered": True}
 
 
-def _has_message_shape(payload: object) -> bool:
+def has_message_shape(payload: object) -> bool:
+    """Tell whether Kombu can make a message of what was read."""
     if not isinstance(payload, dict) or not isinstance(payload.get("properties"), dict):
         return False
     properties = payload["properties"]
