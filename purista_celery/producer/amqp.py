@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from celery.app.amqp import AMQP as CeleryAMQP
+from celery.app import amqp
 from kombu.entity import Queue
 
 from purista_celery.producer.declaring import Declarations
 from purista_celery.transport.plain import Connection
 
 
-class AMQP(CeleryAMQP):
+class AMQP(amqp.AMQP):
     """Given to Celery's app as its ``amqp``."""
 
     Connection = Connection

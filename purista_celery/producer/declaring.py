@@ -51,9 +51,10 @@ def direct_queue(name: str, *, quorum: bool) -> Queue:
 
 def as_it_is(queue: Queue) -> Queue:
     """Return ``queue``, to be used without being declared."""
-    found = copy(queue)
+    found: Any = copy(queue)
     found.no_declare = True
-    return found
+    undeclared: Queue = found
+    return undeclared
 
 
 class Declarations:

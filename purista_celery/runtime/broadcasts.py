@@ -14,6 +14,7 @@ from celery.bootsteps import StartStopStep
 from celery.worker import pidbox
 from celery.worker.consumer.control import Control as CeleryControl
 from celery.worker.consumer.gossip import Gossip as CeleryGossip
+from kombu.exceptions import ContentDisallowed, DecodeError
 
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.intake import MALFORMED
@@ -37,9 +38,9 @@ class _Looking:
         else:
             log.warning("A remote-control message is dropped: %s.", refused)
 
-    def start(self, consumer: Any) -> None:
+    def start(self, c: Any) -> None:
         """Listen (called by Celery)."""
-        super().start(consumer)  # type: ignore[misc]
+        super().start(c)  # type: ignore[misc]
         if self.consumer is not None:
             # Celery's would acknowledge what the broker waits for no acknowledgement of, which
             # closes the channel.
@@ -59,12 +60,13 @@ class Control(CeleryControl):
 
     def __init__(self, c: Any, **options: Any) -> None:
         super().__init__(c, **options)
-        self.box = (GreenMailbox if self.is_green else Mailbox)(c)
-        self.stop = self.box.stop
-        self.shutdown = self.box.shutdown
-        self.start = self._start
+        box: Any = (GreenMailbox if self.is_green else Mailbox)(c)
+        self.box = box
+        # Celery's step hands itself on in this way.
+        attributes: Any = self.__dict__
+        attributes.update(start=self._listen, stop=box.stop, shutdown=box.shutdown)
 
-    def _start(self, c: Any) -> None:
+    def _listen(self, c: Any) -> None:
         try:
             self.box.start(c)
         except ChannelError as error:
@@ -72,11 +74,11 @@ class Control(CeleryControl):
 
 
 class Gossip(CeleryGossip):
-    """Celery's step; nobody is elected here, for an election runs any task that its caller names."""
+    """Celery's step, without elections: one runs any task that its caller names."""
 
     def __init__(self, c: Any, **options: Any) -> None:
         super().__init__(c, **options)
-        self.event_handlers = {}
+        self.event_handlers: dict[str, Any] = {}
 
     def start(self, c: Any) -> None:
         """Listen (called by Celery)."""
@@ -96,7 +98,7 @@ class Gossip(CeleryGossip):
         """Take note of what another worker says of itself (called by Kombu)."""
         try:
             self._note(prepare, message)
-        except MALFORMED as error:
+        except (*MALFORMED, DecodeError, ContentDisallowed) as error:
             drop(message, error)
 
     def _note(self, prepare: Any, message: Any) -> None:

@@ -8,6 +8,7 @@ to all others.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,9 +40,15 @@ def refused_command(body: Any, headers: Any, reply_exchange: str) -> str | None:
         return "its clock is no number that a clock can show"
     if not isinstance(body.get("arguments"), Mapping | None):
         return "its arguments have no names"
+    return _refused_pattern(body) or _refused_address(body, reply_exchange)
+
+
+def _refused_pattern(body: Mapping[str, Any]) -> str | None:
     if not all(isinstance(body.get(name), str | None) for name in ("pattern", "matcher", "ticket")):
         return "a field is no text"
-    return _refused_address(body, reply_exchange)
+    if not _is_pattern(body.get("pattern"), body.get("matcher")):
+        return "its pattern is none"
+    return None
 
 
 def _refused_address(body: Mapping[str, Any], reply_exchange: str) -> str | None:
@@ -72,6 +79,16 @@ def refused_event(body: Any) -> str | None:
         if body.get(name) is not None and not _is_number(body[name]):
             return f"its {name} is no number"
     return None
+
+
+def _is_pattern(pattern: str | None, matcher: str | None) -> bool:
+    if matcher != "pcre" or pattern is None:
+        return matcher in (None, "glob", "pcre")
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return True
 
 
 def _is_text(value: Any) -> bool:

@@ -29,13 +29,8 @@ class Delivery:
 
 def read(queue: str, tag: str, raw: bytes) -> Delivery:
     """Return the delivery of `raw`; anything that is not a Kombu message becomes an opaque one."""
-    if not may_be_read(raw):
-        return opaque(queue, tag, raw)
-    try:
-        payload = loads(raw.decode())
-    except UNREADABLE:
-        return opaque(queue, tag, raw)
-    if not has_message_shape(payload):
+    payload = _message_in(raw)
+    if payload is None:
         return opaque(queue, tag, raw)
     properties = payload["properties"]
     properties["delivery_tag"] = tag
@@ -44,9 +39,19 @@ def read(queue: str, tag: str, raw: bytes) -> Delivery:
     return Delivery(queue=queue, tag=tag, payload=payload)
 
 
-def may_be_read(raw: bytes) -> bool:
-    """Tell whether reading an item takes no more than a little memory beside its length."""
-    return _AROUND.excess(raw) is None
+def is_message(raw: bytes) -> bool:
+    """Tell whether Kombu can make a message of ``raw``."""
+    return _message_in(raw) is not None
+
+
+def _message_in(raw: bytes) -> dict[str, Any] | None:
+    if _AROUND.excess(raw) is not None:
+        return None
+    try:
+        payload = loads(raw.decode())
+    except UNREADABLE:
+        return None
+    return payload if _has_message_shape(payload) else None
 
 
 def opaque(queue: str, tag: str, raw: bytes) -> Delivery:
@@ -90,8 +95,7 @@ def _tell_redelivery(payload: dict[str, Any]) -> None:
     payload["properties"]["delivery_info"] = {**(info or {}), "redelivered": True}
 
 
-def has_message_shape(payload: object) -> bool:
-    """Tell whether Kombu can make a message of what was read."""
+def _has_message_shape(payload: object) -> bool:
     if not isinstance(payload, dict) or not isinstance(payload.get("properties"), dict):
         return False
     properties = payload["properties"]

@@ -8,9 +8,9 @@ its ``on_decode_error``, as of one that can not be read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kombu import Connection as KombuConnection
+from kombu.connection import Connection as KombuConnection
 from kombu.exceptions import DecodeError
 from kombu.transport import pyamqp
 from kombu.transport.virtual.base import Message as VirtualMessage
@@ -26,17 +26,20 @@ _ENCODINGS = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "binary"})
 _UNBOUNDED = Bounds(2**62, 2**62, 2**62)
 
 
+if TYPE_CHECKING:
+    from kombu.message import Message as _Message
+else:
+    _Message = object
+
+
 class Refused(DecodeError):
     """A body that is not opened."""
 
 
-class _Closed:
+class _Closed(_Message):
     """A message that is read only as far as it may be."""
 
     errors: Any
-    body: Any
-    headers: Any
-    content_encoding: Any
 
     def __init__(self, raw: Any, channel: Any = None, **kwargs: Any) -> None:
         if method := _headers_of(raw).get("compression"):
@@ -68,7 +71,7 @@ class RedisMessage(_Closed, VirtualMessage):
 class AmqpChannel(pyamqp.Channel):
     """Kombu's, with these messages."""
 
-    Message = AmqpMessage
+    Message: Any = AmqpMessage
 
 
 class AmqpConnection(pyamqp.Connection):
@@ -90,7 +93,7 @@ class AmqpTlsTransport(pyamqp.SSLTransport):
 
 
 class _RedisChannel(RedisChannel):
-    Message = RedisMessage
+    Message: Any = RedisMessage
 
 
 class _RedisTransport(RedisTransport):
@@ -109,7 +112,7 @@ class Connection(KombuConnection):
 
     def get_transport_cls(self) -> Any:
         """Return ours in the place of the one that the URL names (called by Kombu)."""
-        named = super().get_transport_cls()
+        named: Any = super().get_transport_cls()
         return _IN_PLACE_OF.get(named, named)
 
 
