@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from kombu import Connection, Producer
+from kombu import Connection, Exchange, Producer
 
 from tests.acceptance.hostile.raw import Raw, body_of, headers_of_a_job, job, publish
 from tests.acceptance.spine.conftest import Spine
@@ -163,6 +163,7 @@ def shout(spine: Spine) -> None:
         (f"reply.{conf.control_exchange}.pidbox", "x"),
     )
     with Connection(spine.stage.broker_url) as connection, connection.channel() as channel:
+        Exchange(exchanges[-1][0], type="direct", durable=False)(channel).declare()
         producer = Producer(channel)
         for (exchange, key), body, headers in _combined(exchanges):
             for content_type in ("application/json", "application/x-python-serialize"):
