@@ -85,11 +85,12 @@ def compile_app(services: Sequence[Service], settings: Settings | None = None) -
         resources=resources,
         inboxes=inbox_queues,
     )
-    default = topology.default_queue()
     app.conf.update(
-        task_default_queue=default.name,
         # What a worker consumes from without -Q.
-        task_queues=[default, *(topology.job_queue(queue.name) for queue in runtime.served)],
+        task_queues=[
+            topology.default_queue(),
+            *(topology.job_queue(queue.name) for queue in runtime.served),
+        ],
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_consumer="purista_celery.runtime.consumer:Consumer",

@@ -8,7 +8,11 @@ from typing import TypeVar
 from celery import Celery
 
 from purista_celery.endpoints import Endpoints
-from purista_celery.messages.addresses import control_name, monitoring_name
+from purista_celery.messages.addresses import (
+    control_name,
+    default_queue_name,
+    monitoring_name,
+)
 from purista_celery.producer.bodies import body_bounds
 from purista_celery.producer.control import Clock
 from purista_celery.settings import Settings
@@ -35,6 +39,10 @@ def base_app(kind: type[AppT], name: str, settings: Settings, endpoints: Endpoin
         control_exchange=control_name(settings.namespace),
         event_exchange=monitoring_name(settings.namespace),
         event_queue_prefix=monitoring_name(settings.namespace),
+        task_default_queue=default_queue_name(settings.namespace),
+        # Queues are reached by their names; Celery would bind each to an exchange, too, which is
+        # one more thing that somebody else can have declared in another way.
+        task_default_exchange="",
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",

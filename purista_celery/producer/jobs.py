@@ -16,7 +16,12 @@ from amqp.exceptions import PreconditionFailed
 
 from purista_celery.contracts.queue import Queue
 from purista_celery.contracts.receipt import Enqueue, Receipt
-from purista_celery.errors import BrokerUnavailable, InvalidMessage, LedgerUnavailable
+from purista_celery.errors import (
+    BrokerUnavailable,
+    ConfigurationError,
+    InvalidMessage,
+    LedgerUnavailable,
+)
 from purista_celery.ledger import underway
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Offer, RawMessage
@@ -96,6 +101,7 @@ class JobProducer:
 
     def message(self, queue: JobQueue, job: Enqueue[Any, Any], trace: Trace) -> JobMessage:
         """Return the message of a new job, its payload and parameter validated and JSON-able."""
+        self._refuse_compression()
         now = time.time_ns() // 1_000_000
         trace_id, span_id = tracing.active() or (None, None)
         contract = queue.declared
@@ -148,6 +154,7 @@ class JobProducer:
         Raises:
             one of ``BROKER_ERRORS``: the job stays ready and will be offered again.
         """
+        self._refuse_compression()
         self._publish(queue, JobMessage.from_wire(offer.message), attempts=offer.attempt)
 
     def offer_raw(self, message: RawMessage) -> None:
@@ -229,6 +236,13 @@ class JobProducer:
             self._declarations.tell_mismatch(queue.broker_name, error)
             self._undeclared_until[queue.broker_name] = time.monotonic() + _DECLARED_AGAIN
             send(queue=as_it_is(broker_queue))
+
+    def _refuse_compression(self) -> None:
+        if self._app.conf.task_compression:
+            raise ConfigurationError(
+                f"task_compression is set ({self._app.conf.task_compression!r}), and workers open "
+                f"no compressed message: a few bytes may be a gigabyte. Remove the setting."
+            )
 
 
 @contextmanager

@@ -38,7 +38,7 @@ _UNKNOWN_PAUSE = 2.0
 #: Seconds until a message is parked again when the ledger did not answer.
 _LEDGER_PAUSE = 2.0
 #: Seconds until the broker is asked again for a queue that it refused.
-_REFUSED_PAUSE = 15.0
+_REFUSED_PAUSE = 5.0
 
 
 class Consumer(CeleryConsumer):

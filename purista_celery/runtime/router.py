@@ -36,7 +36,7 @@ PREFETCH = 20
 #: Seconds between two looks whether the inboxes are still bound.
 BINDINGS_EVERY = 5.0
 #: Seconds until the broker is asked again for an inbox that it refused.
-REFUSED_EVERY = 15.0
+REFUSED_EVERY = 5.0
 
 
 class Router(ConsumerMixin):

@@ -21,7 +21,7 @@ class Bounds:
     size: int
     #: Lists and objects within each other.
     depth: int
-    #: Values and keys.
+    #: Values and keys; lists and objects in others may count twice.
     parts: int
 
     def excess(self, text: bytes) -> str | None:
