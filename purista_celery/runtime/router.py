@@ -17,7 +17,7 @@ from kombu.messaging import Consumer as KombuConsumer
 from kombu.mixins import ConsumerMixin
 
 from purista_celery.contracts.receipt import Enqueue
-from purista_celery.errors import InvalidMessage, LedgerUnavailable
+from purista_celery.errors import ConfigurationError, InvalidMessage, LedgerUnavailable
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.wire import check_json
 from purista_celery.producer import routes, tracing
@@ -146,6 +146,12 @@ class Router(ConsumerMixin):
             self._enqueue(queue, message)
         except (InvalidMessage, *MALFORMED) as error:
             self._park(queue, message, str(error))
+        except (LedgerUnavailable, ConfigurationError):
+            raise
+        except Exception as error:
+            # Whatever it is, it would be the same again, and hold up all that come after it.
+            log.exception("An event for %s can not be routed", queue.name)
+            self._park(queue, message, repr(error))
 
     def _enqueue(self, queue: JobQueue, message: Any) -> None:
         bridge = self._runtime.publisher.bridge
@@ -174,8 +180,8 @@ class Router(ConsumerMixin):
         while not self._stopping.is_set():
             try:
                 store()
-            except LedgerUnavailable as error:
-                log.warning("The router waits for the ledger: %s", error)
+            except (LedgerUnavailable, ConfigurationError) as error:
+                log.warning("The router waits: %s", error)
                 self._stopping.wait(0.5)
             else:
                 message.ack()
