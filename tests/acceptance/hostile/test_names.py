@@ -9,6 +9,8 @@ import pytest
 from kombu import Connection, Exchange, Queue
 
 from purista_celery import Service, Settings, compile_app
+from purista_celery.errors import BrokerUnavailable
+from purista_celery.ledger.records import RawMessage
 from purista_celery.runtime.runtime import runtime_of
 from tests.acceptance.spine.conftest import Spine, compiled, forget
 from tests.acceptance.spine.services import Work, happened, work
@@ -142,6 +144,15 @@ def test_a_producer_without_the_worker_declares_the_queue_as_its_workers_do(
     assert rabbit_spine.client.wait(receipt.job_id, 20).status == "completed"
     assert "MISMATCH" not in worker.text
     app.close()
+
+
+def test_a_letter_whose_queue_is_gone_is_kept(rabbit_spine: Spine) -> None:
+    """RabbitMQ drops what is published to no queue; the letter is the only copy."""
+    spine = rabbit_spine
+    producer, queue = runtime_of(spine.app).producer, f"{spine.stage.namespace}.stranger"
+    with pytest.raises(BrokerUnavailable, match="is gone"):
+        producer.offer_raw(RawMessage(b"x", {}, queue))
+    producer.offer_raw(RawMessage(b"x", {}, f"{spine.stage.namespace}.job.{work.name}"))
 
 
 def declare(spine: Spine, *queues: Queue) -> None:

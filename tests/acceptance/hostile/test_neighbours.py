@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 from kombu import Connection, Exchange, Producer
 
+from purista_celery.errors import InvalidMessage
 from tests.acceptance.hostile.raw import Raw, body_of, headers_of_a_job, job, publish
 from tests.acceptance.spine.conftest import Spine
 from tests.acceptance.spine.services import work
@@ -137,6 +139,8 @@ def test_what_is_larger_than_any_message_of_ours_is_kept_in_part(spine: Spine) -
     [letter] = letters.list()
     assert len(letter.raw or "") < 200_000
     assert "bytes, and" in (letter.error or "")
+    with pytest.raises(InvalidMessage, match="can not go back"):
+        letters.redrive(letter.job_id)
 
 
 def test_wrong_values_by_the_ten_thousand_are_said_in_few_words(spine: Spine) -> None:
