@@ -13,6 +13,7 @@ from purista_celery.contracts.queue import Queue
 from purista_celery.contracts.receipt import Enqueue, Receipt
 from purista_celery.errors import (
     BrokerUnavailable,
+    InvalidMessage,
     JobNotFound,
     JobUnfinished,
 )
@@ -352,6 +353,11 @@ class DeadLetters:
         raw = self._runtime.ledger.begin_unpark(self._queue, message_id)
         if raw is None:
             return False
+        if raw.cut:
+            raise InvalidMessage(
+                f"Dead letter {message_id!r} can not go back: it had {raw.cut} bytes, and its "
+                f"first {len(raw.body)} are kept. Look at it, then purge it."
+            )
         try:
             self._runtime.producer.offer_raw(raw)
         except BROKER_ERRORS as error:

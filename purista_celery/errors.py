@@ -267,6 +267,18 @@ class BrokerUnavailable(PuristaError):
     code = "PURISTA_BROKER_UNAVAILABLE"
 
 
+class QueueMismatch(BrokerUnavailable):
+    """A broker queue of ours exists with other properties than we declare."""
+
+    code = "PURISTA_QUEUE_MISMATCH"
+
+
+class QueueUnavailable(BrokerUnavailable):
+    """The broker refuses one queue of ours: its node is down, or it belongs to somebody else."""
+
+    code = "PURISTA_QUEUE_UNAVAILABLE"
+
+
 class EventUnroutable(BrokerUnavailable):
     """Nobody would have received an event that must reach somebody; the event was not accepted."""
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
-from kombu.entity import Exchange
-from kombu.entity import Queue as BrokerQueue
 
 from purista_celery import endpoints as where
 from purista_celery.client import Client
@@ -89,12 +87,11 @@ def compile_app(services: Sequence[Service], settings: Settings | None = None) -
         resources=resources,
         inboxes=inbox_queues,
     )
-    default = f"{settings.namespace}.default"
     app.conf.update(
-        task_default_queue=default,
+        # What a worker consumes from without -Q.
         task_queues=[
-            BrokerQueue(default, Exchange("", type="direct"), routing_key=default),
-            *(topology.job_queue(queue.name, queue.longest_hold) for queue in runtime.served),
+            topology.default_queue(),
+            *(topology.job_queue(queue.name) for queue in runtime.served),
         ],
         task_acks_late=True,
         worker_prefetch_multiplier=1,
@@ -102,6 +99,10 @@ def compile_app(services: Sequence[Service], settings: Settings | None = None) -
         # A lost connection is no reason to end a job: its lease is the ledger's.
         worker_cancel_long_running_tasks_on_connection_loss=False,
     )
+    for queue in wiring.queues.values():
+        if queue.worker is None:
+            # To be published to, and declared as those who consume from it declare it.
+            app.amqp.queues.add(topology.job_queue(queue.name))
     for queue in runtime.served:
         app.register_task(_task(queue, executor))
     steps: Any = app.steps

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TypeVar
 
 from celery import Celery
 
 from purista_celery.endpoints import Endpoints
+from purista_celery.messages.addresses import (
+    control_name,
+    default_queue_name,
+    monitoring_name,
+)
+from purista_celery.producer.bodies import body_bounds
+from purista_celery.producer.control import Clock
 from purista_celery.settings import Settings
 from purista_celery.transport import connection_settings
+from purista_celery.transport.plain import OPTION
 
 AppT = TypeVar("AppT", bound=Celery)
 
@@ -18,8 +27,22 @@ def base_app(kind: type[AppT], name: str, settings: Settings, endpoints: Endpoin
 
     It is not made Celery's current app, and nothing is connected yet.
     """
-    app = kind(name, set_as_current=False)
+    app = kind(
+        name,
+        set_as_current=False,
+        amqp="purista_celery.producer.amqp:AMQP",
+        control="purista_celery.producer.control:Control",
+    )
+    app.clock = Clock()
     app.conf.update(
+        # Celery's own names are those of every application on a RabbitMQ.
+        control_exchange=control_name(settings.namespace),
+        event_exchange=monitoring_name(settings.namespace),
+        event_queue_prefix=monitoring_name(settings.namespace),
+        task_default_queue=default_queue_name(settings.namespace),
+        # Queues are reached by their names; Celery would bind each to an exchange, too, which is
+        # one more thing that somebody else can have declared in another way.
+        task_default_exchange="",
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",
@@ -49,6 +72,7 @@ def _broker(settings: Settings, endpoints: Endpoints) -> dict[str, object]:
     # worker too: Celery's event loop waits for the confirm of each of its monitoring events, and
     # checks no heartbeat meanwhile.
     timeout = settings.broker_timeout.total_seconds()
+    bounds = {OPTION: asdict(body_bounds(settings.max_payload))}
     if not endpoints.broker_is_redis:
         return {
             "broker_url": endpoints.broker_url,
@@ -57,6 +81,7 @@ def _broker(settings: Settings, endpoints: Endpoints) -> dict[str, object]:
             "broker_channel_error_retry": True,
             # A publish returns when RabbitMQ has the message, not when it was sent.
             "broker_transport_options": {
+                **bounds,
                 "confirm_publish": True,
                 "read_timeout": timeout,
                 "write_timeout": timeout,
@@ -65,6 +90,7 @@ def _broker(settings: Settings, endpoints: Endpoints) -> dict[str, object]:
     return connection_settings(
         endpoints.broker_url,
         options={
+            **bounds,
             # A delivery belongs to a worker only while that worker says that it is alive; how
             # long a job may take is the ledger's lease.
             "visibility_timeout": settings.liveness_ttl.total_seconds(),

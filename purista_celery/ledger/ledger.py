@@ -295,6 +295,7 @@ class Ledger:
             "queue": message.queue,
             "contentType": message.content_type,
             "contentEncoding": message.content_encoding,
+            **({"cut": message.cut} if message.cut else {}),
         }
         raw = base64.b64encode(message.body).decode()
         try:
@@ -319,6 +320,7 @@ class Ledger:
             queue=source["queue"],
             content_type=source["contentType"],
             content_encoding=source["contentEncoding"],
+            cut=source.get("cut", 0),
         )
 
     def end_unpark(self, queue: str, message_id: str) -> None:

@@ -153,6 +153,8 @@ class RawMessage:
     queue: str
     content_type: str | None = None
     content_encoding: str | None = None
+    #: How many bytes the body had, where only its beginning is kept; 0 where it is whole.
+    cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,3 +20,21 @@ def inbox_name(namespace: str, key: str) -> str:
         key: ``sub.<service>.<version>.<name>``.
     """
     return f"{namespace}.{key}"
+
+
+def default_queue_name(namespace: str) -> str:
+    """Return the name of the broker queue for tasks that are none of ours."""
+    return f"{namespace}.default"
+
+
+def control_name(namespace: str) -> str:
+    """Return what Celery's remote control is called: its exchanges and queues end with it.
+
+    Never ``celery``, which is what applications that are not ours use.
+    """
+    return f"{namespace}.control"
+
+
+def monitoring_name(namespace: str) -> str:
+    """Return the exchange of Celery's monitoring events, and the prefix of their queues."""
+    return f"{namespace}.celeryev"

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.wire import LAST_INSTANT, Identifier, MessageId
 
 #: Headers that only we may set: an application's values are dropped.
 IDENTITY_HEADERS = frozenset({"purista.principalId", "purista.tenantId"})
+_MOST_HEADERS = 64
 _IDENTITY = frozenset(name.lower() for name in IDENTITY_HEADERS)
 
 
@@ -22,10 +23,18 @@ def _without_identity(headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in _IDENTITY}
 
 
+def _few(headers: Any) -> Any:
+    # Before each is looked at.
+    if isinstance(headers, dict) and len(headers) > _MOST_HEADERS:
+        raise ValueError(f"expected {_MOST_HEADERS} headers at the most, got {len(headers)}")
+    return headers
+
+
 #: A job's headers: 64 at the most, of 8,192 characters each.
 Headers = Annotated[
     dict[MessageId, Annotated[str, StringConstraints(max_length=8192)]],
-    Field(max_length=64),
+    Field(max_length=_MOST_HEADERS),
+    BeforeValidator(_few),
     AfterValidator(_without_identity),
 ]
 

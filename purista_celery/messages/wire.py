@@ -28,6 +28,11 @@ Identifier = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_
 MessageId = Annotated[
     str, StringConstraints(min_length=1, max_length=512), AfterValidator(_printable)
 ]
+#: Errors of one value that are listed at all, and those that are said.
+_MOST_LISTED = 1000
+_MOST_SAID = 20
+#: Characters of the place of an error: names in it may be a sender's.
+_LONGEST_PLACE = 200
 #: The last millisecond of the year 9999, beyond which there is no ``datetime``.
 LAST_INSTANT = 253_402_300_799_999
 
@@ -64,7 +69,7 @@ class WireModel(BaseModel):
         except ValidationError as error:
             raise InvalidMessage(
                 f"{cls.__name__}: {explain(error)}. Correct what was given."
-            ) from error
+            ) from quotable(error)
 
     @classmethod
     def from_wire(cls, data: Any) -> Self:
@@ -78,7 +83,7 @@ class WireModel(BaseModel):
                 return cls.model_validate_json(data)
             return cls.model_validate(data)
         except ValidationError as error:
-            raise InvalidMessage(f"Not a {cls.__name__}: {explain(error)}") from error
+            raise InvalidMessage(f"Not a {cls.__name__}: {explain(error)}") from quotable(error)
 
     def _absent(self) -> set[str]:
         # Not ``exclude_none``, which would drop the nulls within a typed payload too.
@@ -110,10 +115,23 @@ def explain(error: ValidationError, *, sensitive: bool = False) -> str:
         sensitive: the type has sensitive fields, so that what its own validators say, which may
             repeat a value, is left out.
     """
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or '(all)'}: {_problem(item, sensitive)}"
-        for item in error.errors(include_input=False, include_url=False)
-    )
+    count = error.error_count()
+    if count > _MOST_LISTED:
+        # Each is made an object of when they are listed: a megabyte of wrong values is a gigabyte.
+        return f"{count} values do not fit"
+    found = error.errors(include_input=False, include_url=False)
+    said = [f"{_place(item)}: {_problem(item, sensitive)}" for item in found[:_MOST_SAID]]
+    return "; ".join([*said, *([f"and {count - _MOST_SAID} more"] if count > _MOST_SAID else [])])
+
+
+def quotable(error: ValidationError) -> ValidationError | None:
+    """Return ``error`` as a cause to be shown, or None where its text would be endless."""
+    return error if error.error_count() <= _MOST_SAID else None
+
+
+def _place(item: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in item["loc"]) or "(all)"
+    return place if len(place) <= _LONGEST_PLACE else f"{place[:_LONGEST_PLACE]}…"
 
 
 #: What pydantic itself says; the words of the others are a validator's.

@@ -17,7 +17,9 @@ from redis.exceptions import RedisError
 from purista_celery.errors import BrokerUnavailable, EventUnroutable
 from purista_celery.messages.envelope import AnyEvent, EventMessage, ScheduleTrigger, Sender, Trace
 from purista_celery.producer import routes, tracing
+from purista_celery.producer.amqp import speaks_amqp
 from purista_celery.producer.bridge import EventBridge, Publication
+from purista_celery.producer.declaring import Declarations
 from purista_celery.transport import Condition, Transport, leads_to
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ class EventPublisher:
         self.bridge = bridge
         self._inboxes = inboxes
         self._declared = False
+        self._declarations = Declarations()
         self._returned = routes.Returned()
 
     @contextmanager
@@ -190,6 +193,11 @@ class EventPublisher:
     def _send(self, producer: Producer, event: AnyEvent) -> None:
         publication = self.bridge.publication(event)
         message, properties = _message(event, publication)
+        inboxes = () if self._declared else self._inboxes
+        if inboxes and speaks_amqp(producer.connection):
+            # One by one: the event goes to all of the others, whatever is the matter with one.
+            _ensured(producer, lambda channel: self._declare(channel, inboxes))
+            inboxes = ()
         producer.publish(
             **message,
             **properties,
@@ -197,12 +205,16 @@ class EventPublisher:
             routing_key=publication.routing_key,
             # Kombu's Redis transport takes an exchange that this very connection has not
             # declared for a direct one, and wildcard queues would get nothing.
-            declare=[self.bridge.exchange, *(() if self._declared else self._inboxes)],
+            declare=[self.bridge.exchange, *inboxes],
             mandatory=True,
             retry=True,
             retry_policy=RETRY_POLICY,
             confirm_timeout=CONFIRM_WITHIN,
         )
+
+    def _declare(self, channel: Any, inboxes: Sequence[Queue]) -> None:
+        for inbox in inboxes:
+            self._declarations.declare(channel.connection.client, inbox)
 
     @contextmanager
     def _publishing(self, event: AnyEvent, producer: Producer | None) -> Iterator[Producer]:

@@ -9,18 +9,27 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from amqp.exceptions import PreconditionFailed
 
 from purista_celery.contracts.queue import Queue
 from purista_celery.contracts.receipt import Enqueue, Receipt
-from purista_celery.errors import InvalidMessage, LedgerUnavailable
+from purista_celery.errors import (
+    BrokerUnavailable,
+    ConfigurationError,
+    InvalidMessage,
+    LedgerUnavailable,
+)
 from purista_celery.ledger import underway
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Offer, RawMessage
 from purista_celery.ledger.registry import Registry
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.job import JobMessage
-from purista_celery.producer import masking, tracing
+from purista_celery.producer import masking, routes, tracing
+from purista_celery.producer.declaring import Declarations, as_it_is
 from purista_celery.producer.events import BROKER_ERRORS, CONFIRM_WITHIN, RETRY_POLICY
 from purista_celery.producer.payload import dumped
 from purista_celery.producer.wiring import JobQueue, Wiring
@@ -29,6 +38,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
 log = logging.getLogger(__name__)
+
+#: Seconds until a queue that was used as it is, is declared once more.
+_DECLARED_AGAIN = 60.0
 
 
 class JobProducer:
@@ -40,6 +52,9 @@ class JobProducer:
         self._ledger = ledger
         self._registry = Registry(ledger)
         self._noted: set[str] = set()
+        self._declarations = Declarations()
+        #: Until when a queue that has other properties than ours is used as it is.
+        self._undeclared_until: dict[str, float] = {}
 
     def enqueue(
         self,
@@ -95,6 +110,7 @@ class JobProducer:
 
     def message(self, queue: JobQueue, job: Enqueue[Any, Any], trace: Trace) -> JobMessage:
         """Return the message of a new job, its payload and parameter validated and JSON-able."""
+        self._refuse_compression()
         now = time.time_ns() // 1_000_000
         trace_id, span_id = tracing.active() or (None, None)
         contract = queue.declared
@@ -156,6 +172,7 @@ class JobProducer:
         Raises:
             one of ``BROKER_ERRORS``: the job stays ready and will be offered again.
         """
+        self._refuse_compression()
         message = JobMessage.from_wire(offer.message)
         self._publish(queue, message, attempts=offer.attempt, producer=producer)
 
@@ -164,12 +181,20 @@ class JobProducer:
 
         Raises:
             one of ``BROKER_ERRORS``: the broker did not take it.
+            BrokerUnavailable: the queue that it came from is gone.
         """
+        queues, returned, name = self._app.amqp.queues, routes.Returned(), message.queue
+        identity = str(uuid.uuid4())
         with self._app.producer_or_acquire() as producer:
+            returned.watch(producer)
             producer.publish(
                 message.body,
                 exchange="",
-                routing_key=message.queue,
+                routing_key=name,
+                # One that a broker had lost since takes it back all the same.
+                declare=[queues[name]] if name in queues else [],
+                mandatory=True,
+                message_id=identity,
                 headers=dict(message.headers),
                 content_type=message.content_type or "application/octet-stream",
                 content_encoding=message.content_encoding or "binary",
@@ -177,6 +202,11 @@ class JobProducer:
                 retry=True,
                 retry_policy=RETRY_POLICY,
                 confirm_timeout=CONFIRM_WITHIN,
+            )
+        if returned.take(identity):
+            raise BrokerUnavailable(
+                f"Broker queue {name!r} is gone, so nothing can go back to it. Start who consumes "
+                f"from it, and try again."
             )
 
     def _publish_accepted(self, queue: JobQueue, messages: Sequence[JobMessage]) -> None:
@@ -203,11 +233,11 @@ class JobProducer:
     def _publish(
         self, queue: JobQueue, message: JobMessage, attempts: int = 0, producer: Any = None
     ) -> None:
-        self._app.send_task(
+        send = partial(
+            self._app.send_task,
             queue.name,
             kwargs=message.to_kwargs(),
             task_id=message.id,
-            queue=queue.broker_name,
             priority=message.priority,
             retries=attempts,
             ignore_result=True,
@@ -215,6 +245,23 @@ class JobProducer:
             confirm_timeout=CONFIRM_WITHIN,
             kwargsrepr=masking.kwargsrepr(queue, message) if queue.is_sensitive else None,
         )
+        broker_queue = self._app.amqp.queues[queue.broker_name]
+        if self._undeclared_until.get(queue.broker_name, 0.0) > time.monotonic():
+            send(queue=as_it_is(broker_queue))
+            return
+        try:
+            send(queue=broker_queue)
+        except PreconditionFailed as error:
+            self._declarations.tell_mismatch(queue.broker_name, error)
+            self._undeclared_until[queue.broker_name] = time.monotonic() + _DECLARED_AGAIN
+            send(queue=as_it_is(broker_queue))
+
+    def _refuse_compression(self) -> None:
+        if self._app.conf.task_compression:
+            raise ConfigurationError(
+                f"task_compression is set ({self._app.conf.task_compression!r}), and workers open "
+                f"no compressed message: a few bytes may be a gigabyte. Remove the setting."
+            )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError, from_json
 from purista_celery.contracts.masking import is_sensitive
 from purista_celery.contracts.types import name_of
 from purista_celery.errors import InvalidPayload, PayloadTooLarge
-from purista_celery.messages.wire import explain
+from purista_celery.messages.wire import explain, quotable
 
 
 def dumped(adapter: TypeAdapter[Any], value: Any, what: str, most: int) -> Any:
@@ -38,7 +38,7 @@ def dumped(adapter: TypeAdapter[Any], value: Any, what: str, most: int) -> Any:
         raise InvalidPayload(
             f"{what} does not fit its contract: {explain(error, sensitive=sensitive)} "
             f"(got {name_of(type(value))})."
-        ) from (None if sensitive else error)
+        ) from (None if sensitive else quotable(error))
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
         raise InvalidPayload(
             f"{what} can not be written as JSON: {type(error).__name__} "

@@ -15,6 +15,7 @@ from purista_celery.errors import LedgerUnavailable
 from purista_celery.ledger.decision import Failure
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime.acceptance import hear_processes
+from purista_celery.runtime.broadcasts import IN_PLACE_OF
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.intake import (
     MALFORMED,
@@ -36,16 +37,21 @@ log.addFilter(ForeignText())
 _UNKNOWN_PAUSE = 2.0
 #: Seconds until a message is parked again when the ledger did not answer.
 _LEDGER_PAUSE = 2.0
+#: Seconds until the broker is asked again for a queue that it refused.
+_REFUSED_PAUSE = 5.0
 
 
 class Consumer(CeleryConsumer):
     """Runs what it knows, and keeps what it can not run as dead letters."""
 
     class Blueprint(CeleryConsumer.Blueprint):
-        """Celery's, without native delayed delivery: delays are the ledger's."""
+        """Celery's, with a look at broadcasts, and without native delayed delivery.
+
+        Delays are the ledger's.
+        """
 
         default_steps: ClassVar = [
-            step
+            IN_PLACE_OF.get(step, step)
             for step in CeleryConsumer.Blueprint.default_steps
             if not step.endswith(":DelayedDelivery")
         ]
@@ -60,10 +66,13 @@ class Consumer(CeleryConsumer):
     hub: Any
     timer: Any
     pool: Any
+    task_consumer: Any
+    _look: Any = None
 
     def create_task_handler(self, promise: Any = promise) -> Any:
         """Return Celery's handler of messages, behind a look at each job's message."""
         handle = super().create_task_handler(promise)
+        self._look_for_left_out_later()
 
         def on_message(message: Any) -> Any:
             try:
@@ -91,6 +100,24 @@ class Consumer(CeleryConsumer):
             prepare(self._runtime, queue, message)
         else:
             recognise(message)
+
+    def _look_for_left_out_later(self) -> None:
+        """Look from time to time whether the broker lets us have the queues that it refused."""
+        if self._look is not None:
+            self._look.cancel()
+        left_out = self.app.amqp.left_out(self.task_consumer) if self.task_consumer else []
+        self._look = (
+            self.timer.call_after(_REFUSED_PAUSE, self._consume_left_out) if left_out else None
+        )
+
+    def _consume_left_out(self) -> None:
+        amqp = self.app.amqp
+        if not self.task_consumer or not self.connection:
+            return  # It begins anew when there is one.
+        for queue in amqp.left_out(self.task_consumer):
+            if amqp.declarations.declare(self.connection, queue):
+                self.add_task_queue(queue.name)
+        self._look_for_left_out_later()
 
     def on_close(self) -> None:
         """Let go of what was not begun (called by Celery: connection lost, or shutting down)."""

@@ -13,7 +13,7 @@ from purista_celery.contracts.subscription import Binding
 from purista_celery.errors import InvalidHandler, InvalidPayload
 from purista_celery.messages.envelope import EventMessage
 from purista_celery.messages.job import JobMessage
-from purista_celery.messages.wire import explain
+from purista_celery.messages.wire import explain, quotable
 from purista_celery.producer.jobs import JobProducer
 from purista_celery.producer.wiring import JobQueue, Wiring
 from purista_celery.runtime.binding import bind
@@ -41,7 +41,7 @@ def read_payload(queue: JobQueue, message: JobMessage) -> tuple[Any, Any]:
         raise InvalidPayload(
             f"Job {message.id} does not fit queue {queue.name!r}: {wrong}. Correct the sender or "
             f"the contract, then redrive the job."
-        ) from (None if queue.is_sensitive else error)
+        ) from (None if queue.is_sensitive else quotable(error))
 
 
 def call(

@@ -5,8 +5,10 @@ does not understand; we keep it as a dead letter.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from celery.app.task import Context
@@ -18,16 +20,21 @@ from purista_celery.ledger.records import RawMessage
 from purista_celery.messages.job import JobMessage
 from purista_celery.messages.wire import check_json
 from purista_celery.producer import masking
+from purista_celery.producer.bodies import body_bounds
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime import fence
 from purista_celery.runtime.runtime import Runtime
 from purista_celery.runtime.settle import clean
+from purista_celery.transport.bounds import Bounds
 
 #: Celery makes each header an attribute of the task's request, where those of its own steer
 #: execution (``chain``, ``eta``, ``timelimit``, …). A job's message needs these alone.
 _HARMLESS = frozenset({"id", "root_id", "parent_id", "origin"})
 #: Headers whose types Celery and its tools trust.
 _TEXTS = ("root_id", "parent_id", "origin", "argsrepr", "kwargsrepr")
+#: Bytes that are kept of a body, or of headers, that are larger than those of any message of ours.
+_KEPT = 64 * 2**10
+_LONGEST_TYPE = 255
 _MOST_RETRIES = 2**31 - 1
 #: An id that can be part of a dead letter's.
 _PLAIN = re.compile(r"[A-Za-z0-9_\-]{1,80}")
@@ -48,7 +55,7 @@ def prepare(runtime: Runtime, queue: JobQueue, message: Any) -> None:
         raise Unreadable("undecodable", "it has no task header")
     if message.content_type != "application/json":
         raise Unreadable("undecodable", f"content type {message.content_type!r}, expected JSON")
-    job = _job_in(message)
+    job = _job_in(message, body_bounds(runtime.settings.max_payload))
     if not headers["task"] == job.queue_name == queue.name or headers.get("id") != job.id:
         raise Unreadable("invalid_payload", "headers and body name different jobs")
     if _is_newer(job.service_version, queue.contract.service_version):
@@ -97,8 +104,33 @@ def keep(
     Raises:
         LedgerUnavailable: it is not kept yet, so it must not be acknowledged.
     """
-    raw = raw_message(message, came_through)
+    raw = _bounded(raw_message(message, came_through), runtime.settings.max_payload)
     runtime.ledger.park(queue, identity(message), raw, reason=reason, error=clean(error))
+
+
+def _bounded(raw: RawMessage, max_payload: int) -> RawMessage:
+    """Return what is kept of a message: all of it, unless it is larger than any of ours can be."""
+    whole = len(raw.body)
+    if whole > body_bounds(max_payload).size:
+        raw = replace(raw, body=raw.body[:_KEPT], cut=whole)
+    if _json_length(raw.headers) > _KEPT:
+        raw = replace(raw, headers={"unwritable": "too large"})
+    return replace(
+        raw,
+        content_type=_short(raw.content_type),
+        content_encoding=_short(raw.content_encoding),
+    )
+
+
+def _json_length(headers: Mapping[str, Any]) -> int:
+    try:
+        return len(json.dumps(dict(headers), default=repr))
+    except (TypeError, ValueError, RecursionError):
+        return 0  # The ledger keeps nothing of what it can not write.
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else str(text)[:_LONGEST_TYPE]
 
 
 def raw_message(message: Any, came_through: str = "") -> RawMessage:
@@ -124,7 +156,15 @@ def _bytes(body: Any) -> bytes:
     return body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body or b"")
 
 
-def _job_in(message: Any) -> JobMessage:
+def _check_inner(keywords: Any, bounds: Bounds) -> None:
+    """Check the JSON text that a job may travel as, which nobody has looked at yet."""
+    text = keywords.get("json") if isinstance(keywords, dict) else None
+    excess = bounds.excess(_bytes(text)) if isinstance(text, str) else None
+    if excess is not None:
+        raise InvalidMessage(f"The job's text can not be read: {excess}.")
+
+
+def _job_in(message: Any, bounds: Bounds) -> JobMessage:
     try:
         body = message.payload
         # The pool's process reads the body again, and the ledger remembers the job: what is nested
@@ -132,6 +172,7 @@ def _job_in(message: Any) -> JobMessage:
         to_json(body)
         check_json(body)
         arguments, keywords, embedded = body
+        _check_inner(keywords, bounds)
         job = JobMessage.from_kwargs(keywords)
         check_json(job.payload, job.parameter)
     except InvalidMessage as error:

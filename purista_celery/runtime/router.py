@@ -18,11 +18,13 @@ from kombu.mixins import ConsumerMixin
 
 from purista_celery.contracts import names
 from purista_celery.contracts.receipt import Enqueue
-from purista_celery.errors import InvalidMessage, LedgerUnavailable
+from purista_celery.errors import ConfigurationError, InvalidMessage, LedgerUnavailable
 from purista_celery.ledger import underway
 from purista_celery.messages.envelope import AnyEvent, Trace
 from purista_celery.messages.wire import check_json, digest
 from purista_celery.producer import routes, tracing
+from purista_celery.producer.amqp import speaks_amqp
+from purista_celery.producer.declaring import Declarations
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.intake import MALFORMED, keep
@@ -35,6 +37,8 @@ log.addFilter(ForeignText())
 PREFETCH = 20
 #: Seconds between two looks whether the inboxes are still bound.
 BINDINGS_EVERY = 5.0
+#: Seconds until the broker is asked again for an inbox that it refused.
+REFUSED_EVERY = 5.0
 
 
 class Router(ConsumerMixin):
@@ -43,6 +47,7 @@ class Router(ConsumerMixin):
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._stopping = threading.Event()
+        self._declarations = Declarations()
         self._thread = threading.Thread(target=self._route, name="purista-router", daemon=True)
         # Celery sets a heartbeat on its own consumer's connection only. Without one a connection
         # that a network has forgotten stays open for ever, and brings nothing.
@@ -66,17 +71,30 @@ class Router(ConsumerMixin):
         """Return one consumer for each inbox (called by Kombu after each connect)."""
         self._channel = channel
         self._bound_at = 0.0
-        return [
-            KombuConsumer(
-                channel,
-                queues=[inbox],
-                on_message=self._handler(self._runtime.wiring.queue(key)),
-                on_decode_error=self._on_decode_error(self._runtime.wiring.queue(key)),
-                prefetch_count=PREFETCH,
-                auto_declare=True,
-            )
-            for key, inbox in self._runtime.inboxes.items()
-        ]
+        self._refused_at = time.monotonic()
+        self._left_out = [key for key in self._runtime.inboxes if not self._usable(key)]
+        keys = self._runtime.inboxes.keys() - set(self._left_out)
+        self._consumers = [self._consumer(key) for key in keys]
+        return [*self._consumers]
+
+    def _usable(self, key: str) -> bool:
+        """Declare an inbox; tell whether the broker lets us have it."""
+        connection, inbox = self._channel.connection.client, self._runtime.inboxes[key]
+        if speaks_amqp(connection):
+            return self._declarations.declare(connection, inbox)
+        inbox(self._channel).declare()
+        return True
+
+    def _consumer(self, key: str) -> Any:
+        queue = self._runtime.wiring.queue(key)
+        return KombuConsumer(
+            self._channel,
+            queues=[self._runtime.inboxes[key]],
+            on_message=self._handler(queue),
+            on_decode_error=self._on_decode_error(queue),
+            prefetch_count=PREFETCH,
+            auto_declare=False,
+        )
 
     def on_connection_error(self, exc: Exception, interval: float) -> None:
         """Say that routing waits (called by Kombu before each reconnect)."""
@@ -87,11 +105,21 @@ class Router(ConsumerMixin):
 
         RabbitMQ ends the consumer of a deleted queue, which does the same at once.
         """
+        self._ask_for_left_out()
         if time.monotonic() - self._bound_at < BINDINGS_EVERY:
             return
         self._bound_at = time.monotonic()
         inboxes = list(self._runtime.inboxes.values())
         routes.declare(self._channel, routes.unbound(self._channel, inboxes))
+
+    def _ask_for_left_out(self) -> None:
+        if not self._left_out or time.monotonic() - self._refused_at < REFUSED_EVERY:
+            return
+        self._refused_at = time.monotonic()
+        for key in filter(self._usable, [*self._left_out]):
+            self._left_out.remove(key)
+            self._consumers.append(self._consumer(key))
+            self._consumers[-1].consume()
 
     def _route(self) -> None:
         while not self._stopping.is_set():
@@ -120,6 +148,12 @@ class Router(ConsumerMixin):
             store(self._runtime, queue, message)
         except (InvalidMessage, *MALFORMED) as error:
             self._park(queue, message, str(error))
+        except (LedgerUnavailable, ConfigurationError):
+            raise
+        except Exception as error:
+            # Whatever it is, it would be the same again, and hold up all that come after it.
+            log.exception("An event for %s can not be routed", queue.name)
+            self._park(queue, message, repr(error))
 
     def _park(self, queue: JobQueue, message: Any, error: str) -> None:
         # Not to the exchange, where its routing key would take it to all who hear the event.
@@ -131,8 +165,8 @@ class Router(ConsumerMixin):
         while not self._stopping.is_set():
             try:
                 store()
-            except LedgerUnavailable as error:
-                log.warning("The router waits for the ledger: %s", error)
+            except (LedgerUnavailable, ConfigurationError) as error:
+                log.warning("The router waits: %s", error)
                 self._stopping.wait(0.5)
             else:
                 message.ack()

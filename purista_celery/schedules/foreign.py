@@ -6,15 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import redis
-from kombu.entity import Exchange
-from kombu.entity import Queue as BrokerQueue
 
 from purista_celery.contracts.lifecycle import Lifecycle
 from purista_celery.contracts.queue import Queue, QueueResults
 from purista_celery.contracts.schedule import Schedule
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.messages.addresses import job_queue_name
+from purista_celery.producer.amqp import speaks_amqp
 from purista_celery.producer.bridge import TopicBridge
+from purista_celery.producer.declaring import direct_queue
 from purista_celery.producer.events import EventPublisher
 from purista_celery.producer.jobs import JobProducer
 from purista_celery.producer.wiring import JobQueue, Wiring
@@ -49,10 +49,8 @@ def foreign_outlet(app: Celery, client: redis.Redis, namespace: str, instance_id
 def _known_by_name(app: Celery, namespace: str, schedule: Schedule) -> JobQueue:
     name = job_queue_name(namespace, schedule.queue_name)
     if name not in app.amqp.queues:
-        # Its workers declare it, with arguments that are not known here. Until they have, the
-        # ledger keeps the job, and a custodian offers it.
-        direct = Exchange("", type="direct")
-        app.amqp.queues.add(BrokerQueue(name, direct, routing_key=name, no_declare=True))
+        # Whoever comes first declares it, and all in the same way.
+        app.amqp.queues.add(direct_queue(name, quorum=speaks_amqp(app.connection_for_write())))
     lifecycle = Lifecycle()
     contract: Queue[Any, Any, Any] = Queue(
         name=schedule.queue_name,

@@ -12,11 +12,16 @@ from uuid import uuid4
 
 from kombu.transport import redis as stock
 from kombu.transport.virtual.exchange import STANDARD_EXCHANGE_TYPES
+from kombu.utils.encoding import bytes_to_str, ensure_bytes
 from kombu.utils.scheduling import priority_cycle
 from redis.exceptions import NoScriptError, RedisError
 
 from purista_celery.transport.claim import Claim, QueueTerms
-from purista_celery.transport.delivery import Delivery
+from purista_celery.transport.delivery import (
+    UNREADABLE,
+    Delivery,
+    is_message,
+)
 from purista_celery.transport.publish import Publishing
 from purista_celery.transport.qos import QoS as Deliveries
 from purista_celery.transport.scripts import CLAIM, Argument
@@ -206,6 +211,38 @@ class Channel(Publishing):
         deliveries = claim.deliveries(reply)
         self._drained = len(deliveries) < claim.limit
         return deliveries
+
+    def _receive_one(self, c: Any) -> Any:
+        """Read one broadcast; one that falls over its consumer holds up no others."""
+        try:
+            return super()._receive_one(c)
+        except UNREADABLE as error:
+            logger.warning("A broadcast message can not be read and is dropped: %r", error)
+            return False
+
+    def _handle_message(self, client: Any, r: Any) -> dict[str, Any]:
+        """Take a broadcast apart (called by Kombu); of what is no message, nothing is left.
+
+        Kombu would stop reading at it, and what came with it would wait for the next broadcast.
+        """
+        found: dict[str, Any] = super()._handle_message(client, r)
+        if not bytes_to_str(found["type"]).endswith("message"):
+            return found
+        if not is_message(ensure_bytes(found["data"])):
+            logger.warning(
+                "%d bytes on channel %.80r are no message and are dropped",
+                len(found["data"]),
+                bytes_to_str(found["channel"]),
+            )
+            found["data"] = None
+        return found
+
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:
+        """Hand a broadcast over to who listens, if anybody does (called by Kombu)."""
+        if exchange not in self._fanout_to_queue:
+            return False
+        message["properties"].setdefault("delivery_tag", "")
+        return super()._deliver_fanout_message(message, exchange)
 
     def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002
         if type == "BRPOP":

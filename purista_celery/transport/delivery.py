@@ -9,8 +9,13 @@ from typing import Any
 
 from kombu.utils.json import loads
 
+from purista_celery.transport.bounds import Bounds
+
 #: What reading a foreign item can raise; Kombu's JSON revives dates, decimals and UUIDs.
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
+
+#: What may be around a body, which is one text of any length in it.
+_AROUND = Bounds(size=2**62, depth=100, parts=50_000)
 
 
 @dataclass(frozen=True)
@@ -24,17 +29,29 @@ class Delivery:
 
 def read(queue: str, tag: str, raw: bytes) -> Delivery:
     """Return the delivery of `raw`; anything that is not a Kombu message becomes an opaque one."""
-    try:
-        payload = loads(raw.decode())
-    except UNREADABLE:
-        return opaque(queue, tag, raw)
-    if not _has_message_shape(payload):
+    payload = _message_in(raw)
+    if payload is None:
         return opaque(queue, tag, raw)
     properties = payload["properties"]
     properties["delivery_tag"] = tag
     properties["delivery_info"] = _delivery_info(properties.get("delivery_info") or {}, queue)
     _tell_redelivery(payload)
     return Delivery(queue=queue, tag=tag, payload=payload)
+
+
+def is_message(raw: bytes) -> bool:
+    """Tell whether Kombu can make a message of ``raw``."""
+    return _message_in(raw) is not None
+
+
+def _message_in(raw: bytes) -> dict[str, Any] | None:
+    if _AROUND.excess(raw) is not None:
+        return None
+    try:
+        payload = loads(raw.decode())
+    except UNREADABLE:
+        return None
+    return payload if _has_message_shape(payload) else None
 
 
 def opaque(queue: str, tag: str, raw: bytes) -> Delivery:

@@ -81,7 +81,10 @@ def forget(spine: Spine) -> None:
             with spine.app.connection_for_write() as connection, connection.channel() as channel:
                 channel.queue_delete(name)
         with spine.app.connection_for_write() as connection, connection.channel() as channel:
-            channel.exchange_delete(f"{spine.stage.namespace}.events")
+            namespace = spine.stage.namespace
+            for suffix in ("events", "celeryev", "control.pidbox"):
+                channel.exchange_delete(f"{namespace}.{suffix}")
+            channel.exchange_delete(f"reply.{namespace}.control.pidbox")
     spine.app.close()
     spine.app.purista_runtime.ledger.client.close()
 

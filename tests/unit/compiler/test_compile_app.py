@@ -224,3 +224,27 @@ def test_passwords_are_not_shown() -> None:
     with pytest.raises(ConfigurationError) as caught:
         compile_app([], Settings(broker_url="ftp://:hunter2@127.0.0.1/"))
     assert "hunter2" not in str(caught.value)
+
+
+def test_compression_that_no_worker_opens_is_refused_before_a_job_is_stored(
+    settings: Settings,
+) -> None:
+    """Celery's setting would make a dead letter of each job."""
+    shop = declare()
+    app = compile_app(shop.services, settings)
+    app.conf.task_compression = "gzip"
+    with pytest.raises(ConfigurationError, match="task_compression"):
+        app.purista.enqueue(shop.orders, Work())
+
+
+def test_a_queue_that_others_serve_is_known_for_publishing(settings: Settings) -> None:
+    """Declared with the arguments that its workers declare it with, and not consumed from."""
+    elsewhere = Service("elsewhere")
+    elsewhere.queue("without.worker", payload=Work)
+    app = compile_app([*declare().services, elsewhere], settings)
+    name = "acme.job.without.worker"
+
+    served, known = app.amqp.queues["acme.job.orders"], app.amqp.queues[name]
+    assert known.queue_arguments == served.queue_arguments
+    assert (known.exchange.name, known.routing_key) == ("", name)
+    assert name not in app.amqp.queues.consume_from

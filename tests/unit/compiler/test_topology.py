@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from purista_celery.compiler.topology import Topology
-
-HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(params=[False, True], ids=["redis", "rabbitmq"])
@@ -25,7 +21,7 @@ def test_events_travel_through_one_durable_topic_exchange(topology: Topology) ->
 
 def test_a_queues_jobs_travel_through_a_queue_of_its_name(topology: Topology) -> None:
     """By the default exchange, so that its name is all that a publisher needs."""
-    queue = topology.job_queue("shop.orders", HOUR)
+    queue = topology.job_queue("shop.orders")
     assert queue.name == queue.routing_key == topology.job_queue_name("shop.orders")
     assert queue.name == "acme.job.shop.orders"
     assert (queue.exchange.name, queue.exchange.type) == ("", "direct")
@@ -43,36 +39,31 @@ def test_a_subscription_has_a_durable_inbox_bound_by_name(topology: Topology) ->
 def test_no_two_queues_share_a_name(topology: Topology) -> None:
     """A subscription's job queue and its inbox are two."""
     key = "sub.books.2.record"
-    assert topology.job_queue(key, HOUR).name != topology.inbox(key, "a").name
+    assert topology.job_queue(key).name != topology.inbox(key, "a").name
 
 
 def test_redis_is_told_nothing() -> None:
     """Queue arguments are RabbitMQ's."""
     topology = Topology("acme", quorum=False)
-    assert topology.job_queue("q", HOUR).queue_arguments == {}
+    assert topology.job_queue("q").queue_arguments == {}
     assert topology.inbox("q", "e").queue_arguments == {}
 
 
-@pytest.mark.parametrize(
-    ("longest_hold", "milliseconds"),
-    [
-        (timedelta(seconds=30), 1_800_000),  # RabbitMQ's own default at the least
-        (timedelta(minutes=15), 1_800_000),
-        (HOUR, 7_200_000),  # twice as long as a job may be held
-        (timedelta(hours=6), 43_200_000),
-    ],
-)
-def test_rabbitmq_keeps_quorum_queues_and_waits_for_long_jobs(
-    longest_hold: timedelta, milliseconds: int
-) -> None:
-    """Else it would close the channel of a worker that has not acknowledged for half an hour."""
+def test_rabbitmq_keeps_quorum_queues_that_all_processes_declare_alike() -> None:
+    """Whoever knows a queue by name alone declares it as its workers do, before and after a deploy.
+
+    So nothing of a contract is in the arguments. RabbitMQ waits for longer than any job may run;
+    else it would close the channel of a worker that has not acknowledged for half an hour.
+    """
     topology = Topology("acme", quorum=True)
-    assert topology.job_queue("q", longest_hold).queue_arguments == {
+    expected = {
         "x-queue-type": "quorum",
         "x-delivery-limit": 2**31 - 1,
-        "x-consumer-timeout": milliseconds,
+        "x-consumer-timeout": 2**31 - 1,
     }
-    assert topology.inbox("q", "e").queue_arguments["x-queue-type"] == "quorum"
+    assert topology.job_queue("q").queue_arguments == expected
+    assert topology.default_queue().queue_arguments == expected
+    assert topology.inbox("q", "e").queue_arguments == expected
 
 
 def test_namespaces_share_no_name() -> None:

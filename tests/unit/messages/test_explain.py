@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel, Field, Json, TypeAdapter, ValidationError
 from pydantic.networks import AnyUrl
 
-from purista_celery.messages.wire import explain
+from purista_celery.messages.wire import explain, quotable
 
 SECRET = "hunter2-hunter2"
 
@@ -89,3 +89,33 @@ def test_each_wrong_field_is_named_by_its_path() -> None:
 def test_a_value_that_is_wrong_as_a_whole_is_called_so() -> None:
     """It has no path."""
     assert explain(failure(int, [])) == "(all): Input should be a valid integer"
+
+
+def _wrong(count: int) -> ValidationError:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(list[Cat]).validate_python([1] * count)
+    return caught.value
+
+
+@pytest.mark.parametrize("count", [21, 1_000, 100_000])
+def test_many_wrong_values_are_said_in_few_words(count: int) -> None:
+    """An error for each would be a thousand times what was sent: they are told by their number."""
+    error = _wrong(count)
+    said = explain(error)
+    assert len(said) < 2_000
+    assert str(count) in said or f"and {count - 20} more" in said
+    assert quotable(error) is None
+
+
+def test_few_wrong_values_are_all_said() -> None:
+    """And their error is what a traceback may quote."""
+    error = _wrong(20)
+    assert explain(error).count(";") == 19
+    assert quotable(error) is error
+
+
+def test_a_place_is_not_as_long_as_its_sender_likes() -> None:
+    """Where names in it come from outside."""
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(dict[str, int]).validate_python({"x" * 10_000: "y"})
+    assert len(explain(caught.value)) < 400
