@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,6 +122,25 @@ class RabbitServer:
         """Kill the node, as a lost machine would."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Let the node stand still, as a machine that is starved; its connections stay."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the node go on where it stood."""
+        self._signal(signal.SIGCONT)
+
+    def close_connections(self, ports: Sequence[int] | None = None) -> None:
+        """Close the connections that come from ``ports``, or all of them, as an operator does."""
+        # One that ends meanwhile is none to close.
+        among = "true" if ports is None else f"lists:member(Port, {[*ports]})"
+        self.control(
+            "eval",
+            '[catch rabbit_networking:close_connection(Pid, "chaos") || [{pid, Pid}, {peer_port, '
+            "Port}] <- rabbit_networking:connection_info_all([pid, peer_port]), "
+            f"{among}], ok.",
+        )
+
     def control(self, *arguments: str) -> str:
         """Run ``rabbitmqctl`` on this node and return what it prints."""
         program = Path(rabbitmq_binary() or "").with_name("rabbitmqctl")
@@ -158,6 +177,12 @@ class RabbitServer:
         (self.directory / "advanced.config").write_text(f"[{{rabbit, [{terms}]}}].\n")
         (self.directory / "environment").write_text("")
         (self.directory / "plugins").write_text("[].")
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        for member in psutil.Process(self.process.pid).children(recursive=True):
+            if member.name().startswith("beam"):
+                member.send_signal(number)
 
     def _end(self, number: signal.Signals) -> None:
         if self.process is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.chaos.run import run
+from tests.acceptance.chaos.run import Plan, run
 
 #: Of chaos; recovery and quiet come on top.
 SECONDS = 40
@@ -16,7 +16,8 @@ SECONDS = 40
 @pytest.mark.parametrize(("broker", "seed"), [("redis", 1), ("rabbitmq", 2)])
 def test_whatever_goes_wrong_every_promise_is_kept(broker: str, seed: int, tmp_path: Path) -> None:
     """Nothing is lost, forgotten, run again after it completed, or settled by a stale holder."""
-    outcome = run(broker, seed, SECONDS, tmp_path)
+    plan = Plan(broker=broker, seed=seed, seconds=SECONDS, each_first=True)
+    outcome = run(plan, tmp_path)
 
     print(outcome.summary)
     assert not outcome.found, outcome.story() + "\n" + outcome.summary
