@@ -37,6 +37,9 @@ from tests.support.servers import RedisServer
 APP = "tests.acceptance.chaos.app"
 #: Of ``redis-apart``, broker and ledger are two Redis servers.
 BROKERS = ("redis", "redis-apart", "rabbitmq")
+#: What it has taken is with the kernel before it says so, whenever it is killed; ``everysec`` may
+#: keep it for two seconds where a disk is slow.
+KEPT = ("--appendfsync", "no")
 #: Shorter than the longest faults, so that these are noticed.
 PATIENCE = {
     "PURISTA_LIVENESS_TTL": "5",
@@ -160,7 +163,8 @@ class Site:
 
     def _redis(self, name: str, kinds: tuple[Kind, ...]) -> RedisPost:
         messages = self.messages if Kind.GARBAGE in kinds else None
-        post = RedisPost(RedisServer().start(), self._lines[name], kinds, messages)
+        server = RedisServer(options=KEPT).start()
+        post = RedisPost(server, self._lines[name], kinds, messages)
         self.servers[name] = post
         self.stack.callback(post.close)
         self.stack.callback(lambda: self._keep_logs(post.server.directory, name))
