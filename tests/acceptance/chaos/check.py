@@ -22,7 +22,7 @@ ALL_RESULTS = tuple(status for statuses in RESULTS.values() for status in status
 
 
 #: Seconds for which an event may wait for its router, and what becomes of it for a worker.
-BACKLOG = 15.0
+BACKLOG = 30.0
 
 
 def violations(history: History) -> list[Violation]:

@@ -12,7 +12,8 @@ from purista_celery import Interval, Lifecycle, ResultEvents, RetryStrategy, Ser
 #: Seconds between two occurrences of the schedule.
 TICK = 1.0
 #: What is deployed; a worker of the version before stands beside it.
-VERSION = os.environ.get("CHAOS_VERSION", "2")
+NEWEST, BEFORE = "2", "1"
+VERSION = os.environ.get("CHAOS_VERSION", NEWEST)
 #: Seconds of the lease of ``brief`` and ``ordered``.
 BRIEF = 4
 

@@ -98,6 +98,8 @@ class History:
     emitted: tuple[str, ...] = ()
     #: When they were, in seconds since the epoch, where that is known.
     emitted_at: Mapping[str, float] = field(default_factory=dict)
+    #: Jobs that were to be cancelled, and when that was asked for or answered.
+    cancelled: tuple[tuple[str, float], ...] = ()
     runs: tuple[Run, ...] = ()
     heard: tuple[Heard, ...] = ()
     #: All records of the ledger at the end.
@@ -144,6 +146,7 @@ class History:
     def doubtful(self) -> frozenset[str]:
         """Ids of jobs of which a promoted replica has not heard all."""
         touched = {a.job_id for a in self.accepted if self.forgets(a.at)}
+        touched |= {job_id for job_id, at in self.cancelled if self.forgets(at)}
         touched |= {run.job_id for run in self.runs if self.forgets(run.started, run.ended)}
         return frozenset(touched | {e.job_id for e in self.heard if self.forgets(e.at)})
 

@@ -13,7 +13,7 @@ from tests.acceptance.spine.services import trace
 #: Seconds between two calls.
 PAUSE = 0.6
 #: Unfinished jobs at which it waits.
-ENOUGH = 100
+ENOUGH = 40
 
 
 def main() -> None:

@@ -20,11 +20,11 @@ from tests.acceptance.chaos.history import Accepted
 #: What jobs do, as often as it stands here.
 MODES = ("ok",) * 8 + ("transient", "transient", "fail", "fatal", "bury")
 #: Seconds between two calls of one producer.
-PAUSE = 0.15
+PAUSE = 0.3
 #: Jobs take up to so many seconds; the longest, longer than a lease and a liveness.
-SECONDS = (*(0, 0, 0, 0.1, 0.3, 2) * 8, 12)
+SECONDS = (*(0, 0, 0, 0.1, 0.3, 2) * 4, 12)
 #: Unfinished jobs at which producers wait: faults are to be tested, not floods.
-ENOUGH = 150
+ENOUGH = 60
 
 
 @dataclass
@@ -34,6 +34,8 @@ class Notebook:
     accepted: list[Accepted] = field(default_factory=list)
     #: When, by the event's id.
     emitted: dict[str, float] = field(default_factory=dict)
+    #: Jobs that were to be cancelled, and when that was asked for.
+    cancelled: list[tuple[str, float]] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     #: Errors that are none of ours, as lines.
     raw: Counter[str] = field(default_factory=Counter)
@@ -71,7 +73,9 @@ class Producer(threading.Thread):
         elif what < 0.3 and self._book.accepted:
             job = self._dice.choice(self._book.accepted[-20:])
             with suppress(JobNotFound):
+                self._book.cancelled.append((job.job_id, time.time()))
                 self._client.cancel(job.job_id)
+                self._book.cancelled.append((job.job_id, time.time()))
         elif max(self._client.metrics(q).pending for q in (brief, ordered)) < ENOUGH:
             self._enqueue()
 

@@ -6,8 +6,11 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.acceptance.chaos.kinds import Kind
 from tests.support.servers import RedisServer, free_port
@@ -27,9 +30,7 @@ class Redis:
     _busy: threading.Thread | None = None
 
     def __post_init__(self) -> None:
-        self.admin = redis.Redis.from_url(
-            self.server.url, single_connection_client=True, decode_responses=True
-        )
+        self.admin = self._client(single_connection_client=True)
 
     def close(self) -> None:
         self.admin.close()
@@ -83,6 +84,7 @@ class Redis:
             with suppress(redis.ResponseError):  # it has not begun yet
                 self.admin.script_kill()
             self._busy.join(0.1)
+        self.admin.ping()
 
     def refuse_clients(self) -> None:
         self.admin.config_set("maxclients", 1)
@@ -93,8 +95,18 @@ class Redis:
         self.admin.config_set("maxclients", 10_000)
 
     def _never_end(self) -> None:
-        with self.server.client() as client, suppress(redis.RedisError):
+        with self._client() as client, suppress(redis.RedisError):
             client.eval("while true do end", 0)
+
+    def _client(self, **options: Any) -> redis.Redis:
+        # Patient, and told once: what is asked twice would be done twice.
+        return redis.Redis(
+            port=self.server.port,
+            socket_timeout=None,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+            **options,
+        )
 
     def _save(self) -> None:
         with suppress(redis.ResponseError):  # one is under way

@@ -19,6 +19,9 @@ from tests.support.rabbitmq import RabbitServer, SharedRabbit
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
 
+#: Bytes that RabbitMQ wants free: more than any disk has, and its default.
+NO_DISK, ENOUGH_DISK = "1000000000000000", "50000000"
+
 
 class Messages(Protocol):
     """The broker queues of a namespace, as its neighbours reach them."""
@@ -91,7 +94,10 @@ class RedisPost:
         return self.server.client()
 
     def close(self) -> None:
-        self.server.close()
+        # It may refuse to end, or stand still.
+        for server in filter(None, (self.server, self._replica)):
+            server.kill()
+            server.close()
 
     def _ask(self, server: Redis, fault: Fault) -> None:
         admin = server.admin
@@ -156,7 +162,7 @@ class RabbitPost:
         elif kind is Kind.CLOSE_CONNECTIONS:
             return self._closed(None)
         elif kind is Kind.DISK_FULL:
-            self.server.control("set_disk_free_limit", "1000TB")
+            self.server.control("set_disk_free_limit", NO_DISK)
         elif kind is Kind.GARBAGE:
             self.messages.spoil(fault)
         elif kind is Kind.REMOVE_QUEUE:
@@ -167,11 +173,14 @@ class RabbitPost:
 
     def mend(self, fault: Fault) -> bool:
         if fault.kind in OF_A_SERVER:
-            self.server.start()
-        elif fault.kind is Kind.FREEZE_SERVER:
+            # It takes a while, in which other faults come to their end.
+            if self.server.process is None:
+                self.server.start(wait=False)
+            return self.server.answers()
+        if fault.kind is Kind.FREEZE_SERVER:
             self.server.thaw()
         elif fault.kind is Kind.DISK_FULL:
-            self.server.control("set_disk_free_limit", "50MB")
+            self.server.control("set_disk_free_limit", ENOUGH_DISK)
         return True
 
     def close_connections(self, addresses: list[str]) -> bool:

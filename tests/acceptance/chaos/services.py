@@ -12,6 +12,8 @@ from celery import current_task, signals
 from purista_celery import Enqueue, EventMessage, Job, JobResult, Lifecycle, Service
 from purista_celery.runtime.fence import HEADER
 from tests.acceptance.chaos.contracts import (
+    NEWEST,
+    VERSION,
     Done,
     Work,
     attempts_of,
@@ -68,10 +70,14 @@ steady.worker()(perform)
 ordered.worker()(perform)
 
 
-@service.bind(happened, to=brief, idempotency="strict", lifecycle=patient)
 def work_on(event: EventMessage[Work]) -> Enqueue[Work, None]:
     work = event.payload.model_copy(update={"source": event.id})
     return Enqueue(work, max_attempts=attempts_of(work))
+
+
+# The version before had no binding yet.
+if VERSION == NEWEST:
+    service.bind(happened, to=brief, idempotency="strict", lifecycle=patient)(work_on)
 
 
 def hear(subscription: str, event: EventMessage[Any], job: Job[Any, Any]) -> None:
@@ -102,6 +108,13 @@ def hear_tick(event: EventMessage[None], job: Job[Any, None]) -> None:
 
 
 services = [service, first, second]
+#: What a deploy took away: its inbox is still there, and nobody looks into it.
+gone = Service("gone")
+
+
+@gone.subscribe(happened)
+def hear_in_vain(event: EventMessage[Work]) -> None:
+    raise NotImplementedError(event.id)
 
 
 @signals.task_postrun.connect(weak=False, dispatch_uid=f"chaos.{uuid.uuid4().hex}")

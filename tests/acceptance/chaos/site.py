@@ -12,8 +12,9 @@ from pathlib import Path
 
 from celery import Celery
 
-from purista_celery import Settings, compile_app
+from purista_celery import Service, Settings, compile_app
 from purista_celery.exports.manifest import schedule_manifest
+from tests.acceptance.chaos.contracts import BEFORE, NEWEST, service
 from tests.acceptance.chaos.kinds import (
     OF_A_BROKER,
     OF_A_LEDGER,
@@ -27,7 +28,7 @@ from tests.acceptance.chaos.kinds import (
 from tests.acceptance.chaos.neighbours import Neighbours
 from tests.acceptance.chaos.posts import ForkPost, LinePost, Post, ProcessPost
 from tests.acceptance.chaos.servers import RabbitPost, RedisPost, SharedPost
-from tests.acceptance.chaos.services import services
+from tests.acceptance.chaos.services import gone, services
 from tests.acceptance.spine.conftest import Spine, forget
 from tests.support.line import Line
 from tests.support.processes import Stage, Worker, staged
@@ -70,7 +71,7 @@ PLACES = {
     "outsider": Place(OF_A_PROCESS, ("tests.acceptance.chaos.outsider",)),
     "worker1": Place(OF_A_WORKER, _worker("-c", "2")),
     "worker2": Place(OF_THREADS, _worker("-P", "threads", "-c", "3")),
-    "old": Place(OF_A_WORKER, _worker("-c", "1"), version="1"),
+    "old": Place(OF_A_WORKER, _worker("-c", "1"), version=BEFORE),
     "forked": Place(
         OF_FORKS, ("tests.acceptance.chaos.forked", "2", "-l", "INFO", "-c", "1"), ForkPost
     ),
@@ -120,8 +121,13 @@ class Site:
             ledger_url=post.ledger.through(self.stage.ledger_url),
             namespace=self.stage.namespace,
         )
-        app = compile_app(services, settings)
+        app = self._compile(services, settings)
+        self._compile([service, gone], settings)
         self.messages.app = app
+        return app
+
+    def _compile(self, these: list[Service], settings: Settings) -> Celery:
+        app = compile_app(these, settings)
         self.stack.callback(app.purista_runtime.ledger.client.close)
         self.stack.callback(app.close)
         if isinstance(self.rabbit, SharedRabbit):
@@ -148,7 +154,7 @@ class Site:
             "PURISTA_BROKER_URL": broker.through(self.stage.broker_url),
             "PURISTA_LEDGER_URL": ledger.through(self.stage.ledger_url),
             "CHAOS_POST": name,
-            "CHAOS_VERSION": place.version or "2",
+            "CHAOS_VERSION": place.version or NEWEST,
         }
         words = [w.format(post=name, namespace=self.stage.namespace) for w in place.command]
         return self.stage.python(name, *words)

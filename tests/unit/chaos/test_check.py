@@ -261,21 +261,21 @@ def test_an_attempt_that_was_given_back_may_begin_again() -> None:
     assert violations(history) == []
 
 
-LAG = befell(Kind.STALE_REPLICA, "redis", 20, 22)
+LAG = befell(Kind.STALE_REPLICA, "redis", 60, 62)
 
 
 def test_what_a_promoted_replica_never_heard_of_is_not_to_be_found() -> None:
     """Neither jobs nor keys nor events of the time of its lag; all others are."""
-    gone = Accepted("gone", T + 21, key="k")
+    gone = Accepted("gone", T + 61, key="k")
     history = replace(
         GOOD,
         accepted=(*GOOD.accepted, gone),
         emitted=("e", "f"),
-        emitted_at={"f": T + 18},
+        emitted_at={"f": T + 58},
         ordeals=(*GOOD.ordeals, LAG),
     )
     assert violations(history) == []
-    before = replace(history, accepted=(*history.accepted, Accepted("before", T + 15)))
+    before = replace(history, accepted=(*history.accepted, Accepted("before", T + 55)))
     assert kinds(before) == {"lost"}
     emitted = replace(history, emitted_at={"f": T + 3})
     assert kinds(emitted) == {"event lost"}
@@ -283,8 +283,8 @@ def test_what_a_promoted_replica_never_heard_of_is_not_to_be_found() -> None:
 
 def test_what_ran_on_when_a_replica_was_promoted_is_kept() -> None:
     """Its worker knows it: the ledger that has lost the record gets it anew."""
-    ended = Run("kept", 1, "y", T + 21, T + 25, "completed")
-    accepted = (*GOOD.accepted, Accepted("kept", T + 20.5))
+    ended = Run("kept", 1, "y", T + 61, T + 65, "completed")
+    accepted = (*GOOD.accepted, Accepted("kept", T + 60.5))
     history = replace(
         GOOD, accepted=accepted, runs=(*GOOD.runs, ended), ordeals=(*GOOD.ordeals, LAG)
     )

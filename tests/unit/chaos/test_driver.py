@@ -71,7 +71,7 @@ def test_all_that_begins_is_mended_and_nothing_twice_at_once() -> None:
     posts = {name: Witness() for name in CAN}
     hasty = (
         replace(fault, lasting=fault.lasting / 50, pause=fault.pause / 50)
-        for fault in sequence(3, CAN)
+        for fault in sequence(3, CAN, pace=BRISK)
     )
     driver = Driver(posts, tell=lambda _: None)
 
