@@ -1,4 +1,4 @@
-"""A job that runs is not run again beside itself, and each attempt counts."""
+"""A job that runs is not run again beside itself; its outcome counts, and so does each attempt."""
 
 from __future__ import annotations
 
@@ -33,21 +33,38 @@ def runs_beside_themselves(history: History) -> Iterator[Violation]:
         for first, second in itertools.combinations(sorted(runs, key=lambda run: run.started), 2):
             if first.ended is None or second.started + CLOCK >= first.ended:
                 continue
-            if not (_was_dead(history, first, second) or _is_forgotten(history, first)):
+            if _was_alive(history, first, second.started):
                 text = f"attempt {second.attempt} began while attempt {first.attempt} went on"
                 yield Violation("beside", job_id, text)
 
 
-def _was_dead(history: History, run: Run, successor: Run) -> bool:
-    """Tell whether the worker of ``run`` could be taken for dead when ``successor`` began."""
+def outcomes_are_taken(history: History) -> Iterator[Violation]:
+    """What a handler came to counts, if its worker lived all the while."""
+    asked = {job_id for job_id, _ in history.cancelled}
+    for run in history.runs:
+        if run.outcome != "lease_lost" or run.ended is None or run.job_id in asked:
+            continue
+        if _was_alive(history, run, run.ended):
+            yield Violation(
+                "dropped", run.job_id, f"nobody took what attempt {run.attempt} came to"
+            )
+
+
+def _was_alive(history: History, run: Run, moment: float) -> bool:
+    """Tell whether nobody may have taken the worker of ``run`` for dead until ``moment``."""
+    forgotten = history.forgets(run.started, run.ended)
+    return not (forgotten or _was_dead(history, run, moment))
+
+
+def _was_dead(history: History, run: Run, moment: float) -> bool:
     silent: list[Ordeal] = []
     for each in sorted(history.ordeals, key=lambda ordeal: ordeal.began):
-        if each.began > successor.started or each.ended + LATE < run.started:
+        if each.began > moment or each.ended + LATE < run.started:
             continue
         if each.post == run.post and each.kind is Kind.KILL_MAIN:
             return True
         if (each.post == run.post and each.kind in SILENCES) or each.post == history.ledger:
-            silent.append(replace(each, ended=min(each.ended, successor.started)))
+            silent.append(replace(each, ended=min(each.ended, moment)))
     return any(
         ended - began >= _allowed(history, run) and own
         for began, ended, own in _together(history, silent)
@@ -76,10 +93,6 @@ def _allowed(history: History, run: Run) -> float:
     job = history.jobs.get(run.job_id)
     lease = history.leases.get(job.queue_name if job else "", history.liveness)
     return min(lease, history.liveness) - LATE
-
-
-def _is_forgotten(history: History, run: Run) -> bool:
-    return history.forgets(run.started, run.ended)
 
 
 def free_attempts(history: History) -> Iterator[Violation]:

@@ -7,7 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from purista_celery import JobStatus
-from tests.acceptance.chaos.beside import CLOCK, by_job, free_attempts, runs_beside_themselves
+from tests.acceptance.chaos.beside import (
+    CLOCK,
+    by_job,
+    free_attempts,
+    outcomes_are_taken,
+    runs_beside_themselves,
+)
 from tests.acceptance.chaos.bounds import floods, left_at_rest
 from tests.acceptance.chaos.history import RESULT_HEARERS, History, Run
 from tests.acceptance.chaos.violation import Violation
@@ -32,6 +38,7 @@ def violations(history: History) -> list[Violation]:
         *_completed_jobs_rest(history),
         *_stale_holders_are_refused(history),
         *runs_beside_themselves(history),
+        *outcomes_are_taken(history),
         *free_attempts(history),
         *floods(history),
         *left_at_rest(history),

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tests.acceptance.chaos.kinds import LINES, MOMENTARY, STALLS, Kind
+from tests.acceptance.chaos.kinds import LINES, MOMENTARY, OUTAGES, Kind
 
 T = TypeVar("T")
 
@@ -45,12 +45,13 @@ class Pace:
     """How long faults last, and how soon another follows; in seconds."""
 
     lasting: tuple[float, ...]
-    stalls: tuple[float, ...]
+    #: Of a whole server, that stands still or is away.
+    outages: tuple[float, ...]
     pause: tuple[float, float]
 
     def fault(self, kind: Kind, post: str, dice: random.Random, *, due: bool = False) -> Fault:
         """Return one fault."""
-        lasting = dice.choice(self.stalls if kind in STALLS else self.lasting)
+        lasting = dice.choice(self.outages if kind in OUTAGES else self.lasting)
         lasting *= dice.uniform(0.5, 1.3)
         return Fault(
             kind,
@@ -62,7 +63,7 @@ class Pace:
         )
 
 
-#: Shorter and longer than leases of 4 s and a liveness of 5 s; stalls of up to half a minute.
+#: Shorter and longer than leases of 4 s and a liveness of 5 s, outages of up to half a minute.
 ORDINARY = Pace((0.3, 2, 7), (1, 1, 6, 12, 23), (0.2, 3))
 #: One of each within a minute.
 BRISK = Pace((0.3, 1, 2), (0.5, 2, 7), (0.1, 0.8))

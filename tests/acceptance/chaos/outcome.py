@@ -13,7 +13,7 @@ from tests.acceptance.chaos.violation import Violation
 #: Kinds of violations that the summary gives a figure of their own.
 COUNTED = (
     *("lost", "event lost", "unheard", "forgotten", "rerun", "stale"),
-    *("beside", "unpaid", "flood", "left"),
+    *("beside", "dropped", "unpaid", "flood", "left"),
 )
 
 
@@ -55,6 +55,7 @@ class Outcome:
             "forgotten": kinds["forgotten"],
             "rerun after completion": kinds["rerun"],
             "run beside itself": kinds["beside"],
+            "outcomes dropped": kinds["dropped"],
             "attempts not counted": kinds["unpaid"],
             "stale settles accepted": kinds["stale"],
             "too many messages": kinds["flood"] + kinds["left"],

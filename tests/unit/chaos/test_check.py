@@ -202,7 +202,7 @@ def test_a_frozen_attempt_that_begins_late_is_no_rerun() -> None:
 
 def beside(*ordeals: Ordeal, queue: str = "chaos.steady", began: float = 8) -> History:
     """The first attempt goes on from T + 2 until T + 12, as another begins."""
-    runs = (ran(1, "a", 2, 12, "lease_lost"), ran(2, "b", began, 9, "completed"))
+    runs = (ran(1, "a", 2, 12, None), ran(2, "b", began, 9, "completed"))
     of_queue = job(queue_name=queue, attempt=2, output={"fence": "b"})
     heard_of = heard("j:success") if queue == "chaos.brief" else []
     return History(jobs={"j": of_queue}, runs=runs, ordeals=ordeals, heard=tuple(heard_of))
@@ -251,6 +251,15 @@ DEAD = [
 def test_a_job_of_a_dead_worker_moves_on(history: History) -> None:
     """A worker of which nobody has heard for as long as its lease or liveness is dead."""
     assert "beside" not in kinds(history)
+
+
+def test_an_outcome_of_a_living_worker_is_taken() -> None:
+    """Unless the job was to be cancelled, or its worker was silent for too long."""
+    lost = (ran(1, "a", 2, 7, "lease_lost"), ran(2, "b", 8, 9, "completed"))
+    history = replace(beside(), runs=lost)
+    assert kinds(history) == {"dropped"}
+    assert kinds(replace(history, cancelled=(("j", T + 3),))) == set()
+    assert kinds(replace(history, ordeals=(befell(Kind.FREEZE, "worker-a", 3, 6.5),))) == set()
 
 
 def test_an_attempt_that_was_given_back_may_begin_again() -> None:
