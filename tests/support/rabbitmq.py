@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from amqp import Connection
+from amqp.exceptions import AMQPError
 
 from tests.support.line import Line
 from tests.support.servers import free_port, require_rabbitmq
@@ -161,13 +161,12 @@ class RabbitServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def answers(self) -> bool:
-        """Tell whether the node speaks AMQP."""
+        """Tell whether the node takes a connection; it speaks AMQP a while before that."""
+        address = f"127.0.0.1:{self.port}"
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
-                probe.settimeout(1)
-                probe.sendall(b"AMQP\x00\x00\x09\x01")
-                return bool(probe.recv(1))
-        except OSError:
+            with Connection(address, connect_timeout=2, read_timeout=2, write_timeout=2):
+                return True
+        except (OSError, AMQPError):
             return False
 
     def _configure(self) -> None:

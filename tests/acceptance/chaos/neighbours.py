@@ -22,7 +22,7 @@ BODIES = (
     *(b"[[], {}, 5]", b'[{"type": 5}]', b'{"method": 5}', b'{"method": "no_such", "arguments": 1}'),
 )
 HEADERS: tuple[dict[str, Any], ...] = ({}, {"task": 5}, {"id": {}, "lang": []})
-TYPES = ("application/json", "application/x-python-serialize", "text/plain", "")
+TYPES = (*["application/json"] * 3, "application/x-python-serialize", "text/plain", "")
 #: Written where a neighbour does not speak Kombu at all; Redis only.
 RAW = (b"5", b"\xff\xfe", b"{}", b'{"body": 5}', b'{"headers": [], "properties": null}')
 #: What cuts across what is written here.
@@ -83,7 +83,7 @@ class Neighbours:
             Connection(self.url(), transport_options=options) as connection,
             connection.Producer() as producer,
         ):
-            for body in dice.sample(BODIES, 3):
+            for body in dice.sample(BODIES, 5):
                 producer.publish(
                     body,
                     exchange=exchange if self._is_redis else getattr(exchange, "name", exchange),

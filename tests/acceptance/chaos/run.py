@@ -62,6 +62,8 @@ def run(plan: Plan, directory: Path, tell: Callable[[str], None] = print) -> Out
             # within seconds of the queue's declaration, before it has stopped in good order once.
             made.rabbit.stop()
             made.rabbit.start()
+            restarted = time.time()
+            until(lambda: _works(made, restarted), f"all is heard again; {directory}", timeout=120)
         made.sampler.start()
         began = time.time()
         _drive(driver, plan, made.faults)
@@ -93,8 +95,8 @@ def _drive(driver: Driver, plan: Plan, can: dict[str, tuple[Kind, ...]]) -> None
         driver.drive(counted, float("inf"))
 
 
-def _works(made: World) -> bool:
-    heard = {each.subscription for each in made.history(time.time()).heard}
+def _works(made: World, since: float = 0.0) -> bool:
+    heard = {e.subscription for e in made.history(time.time()).heard if e.at > since}
     return heard >= {*RESULT_HEARERS, "happened", *(["ticked"] if "beat" in made.posts else ())}
 
 

@@ -199,22 +199,17 @@ class RabbitPost:
 
 @dataclass
 class SharedPost:
-    """What stands for a RabbitMQ that is not ours to stop."""
+    """What stands for a RabbitMQ that is not ours to stop, and whose other users hear us, too."""
 
     server: SharedRabbit
-    messages: Messages
-    kinds: tuple[Kind, ...] = (*OF_A_SERVER, Kind.GARBAGE)
+    kinds: tuple[Kind, ...] = OF_A_SERVER
 
     def begin(self, fault: Fault) -> bool:
-        if fault.kind is Kind.GARBAGE:
-            self.messages.spoil(fault)
-        else:
-            self.server.stop()
+        self.server.stop()
         return True
 
     def mend(self, fault: Fault) -> bool:
-        if fault.kind in OF_A_SERVER:
-            self.server.start()
+        self.server.start()
         return True
 
     def close_connections(self, addresses: list[str]) -> bool:

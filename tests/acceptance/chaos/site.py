@@ -184,7 +184,7 @@ class Site:
             self.servers["rabbitmq"] = RabbitPost(self.rabbit, self.messages)
             self.stack.callback(self._keep_logs, self.rabbit.directory, "rabbitmq")
         else:
-            self.servers["rabbitmq"] = SharedPost(self.rabbit, self.messages)
+            self.servers["rabbitmq"] = SharedPost(self.rabbit)
 
     def _keep_logs(self, of: Path, name: str) -> None:
         for log in of.rglob("*.log"):
