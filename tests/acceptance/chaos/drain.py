@@ -56,6 +56,7 @@ def drain(jobs: int, kills: int, seed: int, directory: Path) -> Outcome:
                 found=violations(history),
                 faults=Counter({Kind.KILL: kills}),
                 recovery=ended - last_kill,
+                possible=frozenset({Kind.KILL}),
                 directory=directory,
             )
     finally:

@@ -14,6 +14,10 @@ from tests.acceptance.chaos.history import Ordeal
 from tests.acceptance.chaos.kinds import Kind
 from tests.acceptance.chaos.posts import Post
 
+#: Seconds for which a fault that is due waits for another to be over, or for what it can befall: a
+#: process that was asked to end may be a while.
+PATIENCE = 60
+
 
 @dataclass
 class Driver:
@@ -37,10 +41,9 @@ class Driver:
         for fault in faults:
             if time.monotonic() >= end and not fault.due:
                 break
-            while fault.due and self._is_in_the_way(fault):
-                self._mend_until(time.monotonic() + 0.1)
-            if not self._is_in_the_way(fault):
-                self._begin(fault)
+            patience = time.monotonic() + (PATIENCE if fault.due else 0)
+            while not self._begin(fault) and time.monotonic() < patience:
+                self._mend_until(time.monotonic() + 0.2)
             pause = time.monotonic() + fault.pause
             self._mend_until(pause if fault.due else min(end, pause))
         self.finish()
@@ -50,15 +53,15 @@ class Driver:
         while self._under_way:
             self._mend_until(time.monotonic() + 0.2, hurry=True)
 
-    def _is_in_the_way(self, fault: Fault) -> bool:
-        return any(fault.excludes(other) for _, _, other, _ in self._under_way)
-
-    def _begin(self, fault: Fault) -> None:
+    def _begin(self, fault: Fault) -> bool:
         began = time.time()
-        if self.posts[fault.post].begin(fault):
-            self.tell(f"{time.strftime('%H:%M:%S')} {fault}")
-            self.done[fault.kind] += 1
-            self._later(fault, fault.lasting, began)
+        in_the_way = any(fault.excludes(other) for _, _, other, _ in self._under_way)
+        if in_the_way or not self.posts[fault.post].begin(fault):
+            return False
+        self.tell(f"{time.strftime('%H:%M:%S')} {fault}")
+        self.done[fault.kind] += 1
+        self._later(fault, fault.lasting, began)
+        return True
 
     def _later(self, fault: Fault, seconds: float, began: float) -> None:
         due = time.monotonic() + seconds

@@ -29,6 +29,8 @@ class Outcome:
     faults: Counter[Kind]
     #: Seconds from the last fault until all was well.
     recovery: float
+    #: What could go wrong there.
+    possible: frozenset[Kind]
     #: Where logs and trace are.
     directory: Path
     #: Calls of producers that ended with an error of ours.

@@ -81,6 +81,7 @@ def run(plan: Plan, directory: Path, tell: Callable[[str], None] = print) -> Out
             faults=driver.done,
             refused=made.book.refused,
             recovery=time.time() - mended - QUIET,
+            possible=frozenset(kind for kinds in made.faults.values() for kind in kinds),
             directory=directory,
         )
 

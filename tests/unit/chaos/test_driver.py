@@ -41,9 +41,14 @@ class Witness:
     most: int = 0
     begun: int = 0
     kinds: tuple[Kind, ...] = ()
+    #: How often there is nothing yet that a fault could befall.
+    empty: int = 0
     _looks: Iterator[int] = field(default_factory=itertools.count)
 
     def begin(self, fault: Fault) -> bool:
+        if self.empty > 0:
+            self.empty -= 1
+            return False
         self.under_way.add(fault.kind)
         self.begun += 1
         groups = [other in LINES for other in self.under_way]
@@ -85,10 +90,10 @@ def test_all_that_begins_is_mended_and_nothing_twice_at_once() -> None:
 
 
 def test_what_is_due_is_waited_for() -> None:
-    """One fault of each kind comes, even where they are all in each other's way."""
+    """One fault of each kind comes, even where they are in each other's way, or have to wait."""
     first = {Kind.STOP_SERVER, *REFUSALS}
     faults = [replace(BRISK.fault(k, "redis", random.Random(1)), lasting=0.05) for k in first]
-    driver = Driver({"redis": Witness()}, tell=lambda _: None)
+    driver = Driver({"redis": Witness(empty=2)}, tell=lambda _: None)
 
     driver.drive(iter([replace(fault, due=True, pause=0) for fault in faults]), seconds=0)
 
