@@ -44,6 +44,22 @@ class Line:
         credentials, at, _ = parts.netloc.rpartition("@")
         return parts._replace(netloc=f"{credentials}{at}127.0.0.1:{self.port}").geturl()
 
+    @property
+    def addresses(self) -> list[str]:
+        """The ends of its connections as the server knows them."""
+        with self._lock:
+            ends = list(self._open)
+        return [f"127.0.0.1:{port}" for port in map(_port, ends) if port not in (None, self.port)]
+
+    def retarget(self, target: int) -> None:
+        """Lead to another server from now on, and end what leads to the one before."""
+        self._target = target
+        self._end_all()
+
+    def reset(self) -> None:
+        """End all connections at once; whoever connects anew gets through."""
+        self._end_all()
+
     def cut(self) -> None:
         """End all connections, and refuse new ones."""
         self._cut = True
@@ -120,6 +136,13 @@ class Line:
         _close(sink)
         with self._lock:
             self._open -= {source, sink}
+
+
+def _port(end: socket.socket) -> int | None:
+    """Return the port that a socket has here; None if it was closed meanwhile."""
+    with suppress(OSError):
+        return int(end.getsockname()[1])
+    return None
 
 
 def _close(end: socket.socket) -> None:

@@ -59,10 +59,14 @@ class Stage:
 
     def celery(self, app: str, command: str, *arguments: str, cwd: Path = ROOT) -> Worker:
         """Start ``celery -A app command``, in a session of its own, with a log of its own."""
-        log = self.directory / f"{command}-{len(self.workers) + 1}.log"
+        return self.python(command, "celery", "-A", app, command, *arguments, cwd=cwd)
+
+    def python(self, name: str, module: str, *arguments: str, cwd: Path = ROOT) -> Worker:
+        """Start ``python -m module``, in a session of its own, with a log of its own."""
+        log = self.directory / f"{name}-{len(self.workers) + 1}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", app, command, *arguments],
+                [sys.executable, "-m", module, *arguments],
                 cwd=cwd,
                 env=self.environment,
                 stdout=output,

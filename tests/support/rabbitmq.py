@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
 from amqp import Connection
+from amqp.exceptions import AMQPError
 
 from tests.support.line import Line
 from tests.support.servers import free_port, require_rabbitmq
@@ -122,6 +122,25 @@ class RabbitServer:
         """Kill the node, as a lost machine would."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Let the node stand still, as a machine that is starved; its connections stay."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the node go on where it stood."""
+        self._signal(signal.SIGCONT)
+
+    def close_connections(self, ports: Sequence[int] | None = None) -> None:
+        """Close the connections that come from ``ports``, or all of them, as an operator does."""
+        # One that ends meanwhile is none to close.
+        among = "true" if ports is None else f"lists:member(Port, {[*ports]})"
+        self.control(
+            "eval",
+            '[catch rabbit_networking:close_connection(Pid, "chaos") || [{pid, Pid}, {peer_port, '
+            "Port}] <- rabbit_networking:connection_info_all([pid, peer_port]), "
+            f"{among}], ok.",
+        )
+
     def control(self, *arguments: str) -> str:
         """Run ``rabbitmqctl`` on this node and return what it prints."""
         program = Path(rabbitmq_binary() or "").with_name("rabbitmqctl")
@@ -142,13 +161,12 @@ class RabbitServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def answers(self) -> bool:
-        """Tell whether the node speaks AMQP."""
+        """Tell whether the node takes a connection; it speaks AMQP a while before that."""
+        address = f"127.0.0.1:{self.port}"
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
-                probe.settimeout(1)
-                probe.sendall(b"AMQP\x00\x00\x09\x01")
-                return bool(probe.recv(1))
-        except OSError:
+            with Connection(address, connect_timeout=2, read_timeout=2, write_timeout=2):
+                return True
+        except (OSError, AMQPError):
             return False
 
     def _configure(self) -> None:
@@ -158,6 +176,12 @@ class RabbitServer:
         (self.directory / "advanced.config").write_text(f"[{{rabbit, [{terms}]}}].\n")
         (self.directory / "environment").write_text("")
         (self.directory / "plugins").write_text("[].")
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        for member in psutil.Process(self.process.pid).children(recursive=True):
+            if member.name().startswith("beam"):
+                member.send_signal(number)
 
     def _end(self, number: signal.Signals) -> None:
         if self.process is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -54,12 +56,17 @@ class RedisServer:
                 *self.options,
             ],
             stdout=subprocess.DEVNULL,
+            # So that a file that may not grow is an error to it, and not its end: Python ignores
+            # SIGXFSZ, and a process inherits what is ignored.
+            restore_signals=False,
         )
         until(self._answers, "Redis answers")
         return self
 
     def stop(self) -> None:
         if self.process is not None:
+            # One that stands still hears nothing.
+            self.thaw()
             self.process.terminate()
             self.process.wait(10)
             self.process = None
@@ -71,9 +78,34 @@ class RedisServer:
             self.process.wait(10)
             self.process = None
 
+    def freeze(self) -> None:
+        """Let it stand still, as a machine that is starved; its connections stay."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where it stood."""
+        self._signal(signal.SIGCONT)
+
+    def fill_disk(self) -> None:
+        """Let none of its files grow any more, as on a full disk."""
+        self._limit_files((self.directory / "appendonly.aof").stat().st_size)
+
+    def free_disk(self) -> None:
+        """Let its files grow again."""
+        self._limit_files(resource.RLIM_INFINITY)
+
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def _limit_files(self, most: int) -> None:
+        assert self.process is not None
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (most, hard))
 
     def _answers(self) -> bool:
         with self.client() as client:

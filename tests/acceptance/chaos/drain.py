@@ -9,11 +9,13 @@ from pathlib import Path
 
 from purista_celery import Client, Enqueue, Settings, compile_app
 from tests.acceptance.chaos.check import violations
-from tests.acceptance.chaos.faults import Kind
+from tests.acceptance.chaos.contracts import Work, steady
 from tests.acceptance.chaos.history import Accepted, History, read_trace
+from tests.acceptance.chaos.kinds import Kind
 from tests.acceptance.chaos.outcome import Outcome
-from tests.acceptance.chaos.services import Work, services, steady
-from tests.acceptance.chaos.world import APP, records
+from tests.acceptance.chaos.services import services
+from tests.acceptance.chaos.site import APP
+from tests.acceptance.chaos.world import records
 from tests.support.processes import Stage, staged
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
@@ -54,6 +56,8 @@ def drain(jobs: int, kills: int, seed: int, directory: Path) -> Outcome:
                 found=violations(history),
                 faults=Counter({Kind.KILL: kills}),
                 recovery=ended - last_kill,
+                possible=frozenset({Kind.KILL}),
+                directory=directory,
             )
     finally:
         server.close()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from tests.acceptance.chaos.check import Violation
-from tests.acceptance.chaos.faults import Kind
 from tests.acceptance.chaos.history import History
+from tests.acceptance.chaos.kinds import Kind
+from tests.acceptance.chaos.violation import Violation
 
 #: Kinds of violations that the summary gives a figure of their own.
-COUNTED = ("lost", "event lost", "unheard", "forgotten", "rerun", "stale")
+COUNTED = (
+    *("lost", "event lost", "unheard", "forgotten", "rerun", "stale"),
+    *("beside", "dropped", "unpaid", "flood", "left"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,10 @@ class Outcome:
     faults: Counter[Kind]
     #: Seconds from the last fault until all was well.
     recovery: float
+    #: What could go wrong there.
+    possible: frozenset[Kind]
+    #: Where logs and trace are.
+    directory: Path
     #: Calls of producers that ended with an error of ours.
     refused: Counter[str] = field(default_factory=Counter)
 
@@ -48,7 +56,12 @@ class Outcome:
             "lost": kinds["lost"] + kinds["event lost"] + kinds["unheard"],
             "forgotten": kinds["forgotten"],
             "rerun after completion": kinds["rerun"],
+            "run beside itself": kinds["beside"],
+            "outcomes dropped": kinds["dropped"],
+            "attempts not counted": kinds["unpaid"],
             "stale settles accepted": kinds["stale"],
+            "too many messages": kinds["flood"] + kinds["left"],
+            "most messages": max((each.messages for each in self.history.samples), default=0),
             "other violations": others or 0,
         }
         told = ", ".join(f"{name} {value}" for name, value in figures.items())
@@ -56,8 +69,16 @@ class Outcome:
 
     def story(self, most: int = 5) -> str:
         """Return the violations, with the seed and the timelines of the first of them."""
-        lines = [f"SEED {self.seed} on {self.broker}: {len(self.found)} violations"]
-        for violation in self.found[:most]:
+        kinds = dict(Counter(violation.kind for violation in self.found))
+        lines = [f"SEED {self.seed} on {self.broker}: {len(self.found)} violations: {kinds}"]
+        lines.append(f"logs of processes and servers, and the trace, are in {self.directory}")
+        # The first of each kind before the second of any.
+        numbers: Counter[str] = Counter()
+        by_turn = []
+        for violation in self.found:
+            by_turn.append((numbers[violation.kind], violation))
+            numbers[violation.kind] += 1
+        for _, violation in sorted(by_turn, key=lambda turn: turn[0])[:most]:
             lines.append(f"* {violation.kind}: {violation.of}: {violation.text}")
             job_id = violation.of.split(":")[0]
             lines += [f"    {line}" for line in self.history.timeline(job_id)]

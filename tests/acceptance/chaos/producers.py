@@ -14,24 +14,31 @@ from celery import Celery
 
 from purista_celery import Client
 from purista_celery.errors import BrokerUnavailable, JobNotFound, LedgerUnavailable
+from tests.acceptance.chaos.contracts import Work, attempts_of, brief, happened, ordered, steady
 from tests.acceptance.chaos.history import Accepted
-from tests.acceptance.chaos.services import Work, attempts_of, brief, happened, ordered, steady
 
 #: What jobs do, as often as it stands here.
 MODES = ("ok",) * 8 + ("transient", "transient", "fail", "fatal", "bury")
 #: Seconds between two calls of one producer.
-PAUSE = 0.15
+PAUSE = 0.3
+#: Jobs take up to so many seconds; the longest, longer than a lease and a liveness.
+SECONDS = (*(0, 0, 0, 0.1, 0.3, 2) * 4, 12)
 #: Unfinished jobs at which producers wait: faults are to be tested, not floods.
-ENOUGH = 150
+ENOUGH = 60
 
 
 @dataclass
 class Notebook:
-    """What producers were told; lists, because appending to one is atomic."""
+    """What producers were told; what they add to is added to atomically."""
 
     accepted: list[Accepted] = field(default_factory=list)
-    emitted: list[str] = field(default_factory=list)
+    #: When, by the event's id.
+    emitted: dict[str, float] = field(default_factory=dict)
+    #: Jobs that were to be cancelled, and when that was asked for.
+    cancelled: list[tuple[str, float]] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
+    #: Errors that are none of ours, as lines.
+    raw: Counter[str] = field(default_factory=Counter)
 
 
 class Producer(threading.Thread):
@@ -43,7 +50,6 @@ class Producer(threading.Thread):
         self._book = book
         self._dice = random.Random(seed)
         self._ended = threading.Event()
-        self.failure: Exception | None = None
 
     def stop(self) -> None:
         self._ended.set()
@@ -57,23 +63,24 @@ class Producer(threading.Thread):
             except (LedgerUnavailable, BrokerUnavailable) as error:
                 self._book.refused[error.code] += 1
             except Exception as error:
-                self.failure = error
-                raise
+                self._book.raw[f"{type(error).__name__}: {error}"[:300]] += 1
 
     def _act(self) -> None:
         what = self._dice.random()
         if what < 0.2:
             event = self._client.emit(happened, self._work())
-            self._book.emitted.append(event.id)
+            self._book.emitted[event.id] = time.time()
         elif what < 0.3 and self._book.accepted:
             job = self._dice.choice(self._book.accepted[-20:])
             with suppress(JobNotFound):
+                self._book.cancelled.append((job.job_id, time.time()))
                 self._client.cancel(job.job_id)
+                self._book.cancelled.append((job.job_id, time.time()))
         elif max(self._client.metrics(q).pending for q in (brief, ordered)) < ENOUGH:
             self._enqueue()
 
     def _work(self) -> Work:
-        seconds = self._dice.choice((0, 0, 0, 0.1, 0.3, 2)) * self._dice.random()
+        seconds = self._dice.choice(SECONDS) * self._dice.random()
         return Work(mode=self._dice.choice(MODES), seconds=seconds)
 
     def _enqueue(self) -> None:

@@ -2,97 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
-from datetime import timedelta
 from typing import Any
 
 from celery import current_task, signals
-from pydantic import BaseModel
 
-from purista_celery import (
-    Enqueue,
-    EventMessage,
-    Interval,
-    Job,
-    JobResult,
-    Lifecycle,
-    ResultEvents,
-    RetryStrategy,
-    Service,
-)
+from purista_celery import Enqueue, EventMessage, Job, JobResult, Lifecycle, Service
 from purista_celery.runtime.fence import HEADER
+from tests.acceptance.chaos.contracts import (
+    NEWEST,
+    VERSION,
+    Done,
+    Work,
+    attempts_of,
+    brief,
+    happened,
+    ordered,
+    quick,
+    service,
+    steady,
+    ticked,
+)
 from tests.acceptance.spine.services import trace
 
-#: Seconds between two occurrences of the schedule.
-TICK = 1.0
-
-
-class Work(BaseModel):
-    mode: str = "ok"
-    seconds: float = 0
-    #: The event that the job was made of.
-    source: str = ""
-    #: Whose turn it takes on the ordered queue.
-    partition: str = ""
-
-
-class Done(BaseModel):
-    #: The delivery whose outcome the ledger took.
-    fence: str
-
-
-quick = RetryStrategy(
-    initial_delay=timedelta(milliseconds=200), max_delay=timedelta(seconds=1), jitter_factor=0
-)
-service, first, second = Service("chaos"), Service("first"), Service("second")
-happened = service.event("chaos.happened", payload=Work)
-ticked = service.event("chaos.ticked")
-service.schedule(
-    "tick",
-    Interval(timedelta(seconds=TICK)),
-    emits=ticked,
-    missed_runs="backfill",
-    # All that an outage may hold up.
-    max_catch_up=1000,
-)
-
-results = ResultEvents(
-    success="chaos.result.completed",
-    failure="chaos.result.failed",
-    cancelled="chaos.result.cancelled",
-    dead_letter="chaos.result.buried",
-    delivery="required",
-)
-#: A lease that faults outlast, renewed often.
-brief = service.queue(
-    "chaos.brief",
-    payload=Work,
-    output=Done,
-    lifecycle=Lifecycle(
-        visibility_timeout=timedelta(seconds=4),
-        heartbeat_interval=timedelta(seconds=1),
-        max_lease_extensions=50,
-        max_attempts=20,
-        retry_strategy=quick,
-    ),
-    results=results,
-)
-#: PURISTA's lease of fifteen minutes: only the death of its worker ends it in time.
-steady = service.queue(
-    "chaos.steady",
-    payload=Work,
-    output=Done,
-    lifecycle=Lifecycle(max_attempts=20, retry_strategy=quick),
-)
-#: One job of a partition at a time, in the order of their acceptance.
-ordered = service.queue(
-    "chaos.ordered",
-    payload=Work,
-    output=Done,
-    lifecycle=brief.lifecycle,
-    ordering="partition",
-)
+first, second = Service("first"), Service("second")
 #: Events are jobs too; faults must not use up their attempts.
 patient = Lifecycle(max_attempts=100, retry_strategy=quick)
 
@@ -110,7 +45,7 @@ def perform(job: Job[Work, None]) -> Done:
 def started(job: Job[Any, Any]) -> str:
     """Trace a start; return the fence of this delivery."""
     fence = str(current_task.request.get(HEADER))
-    trace("start", job.id, job.attempt, fence)
+    trace("start", job.id, job.attempt, fence, os.environ.get("CHAOS_POST", "-"))
     return fence
 
 
@@ -135,15 +70,14 @@ steady.worker()(perform)
 ordered.worker()(perform)
 
 
-@service.bind(happened, to=brief, idempotency="strict", lifecycle=patient)
 def work_on(event: EventMessage[Work]) -> Enqueue[Work, None]:
     work = event.payload.model_copy(update={"source": event.id})
     return Enqueue(work, max_attempts=attempts_of(work))
 
 
-def attempts_of(work: Work) -> int | None:
-    """Return how often a job is tried: what fails for good, not as often as what faults befall."""
-    return 3 if work.mode == "fail" else None
+# The version before had no binding yet.
+if VERSION == NEWEST:
+    service.bind(happened, to=brief, idempotency="strict", lifecycle=patient)(work_on)
 
 
 def hear(subscription: str, event: EventMessage[Any], job: Job[Any, Any]) -> None:
@@ -174,6 +108,13 @@ def hear_tick(event: EventMessage[None], job: Job[Any, None]) -> None:
 
 
 services = [service, first, second]
+#: What a deploy took away: its inbox is still there, and nobody looks into it.
+gone = Service("gone")
+
+
+@gone.subscribe(happened)
+def hear_in_vain(event: EventMessage[Work]) -> None:
+    raise NotImplementedError(event.id)
 
 
 @signals.task_postrun.connect(weak=False, dispatch_uid=f"chaos.{uuid.uuid4().hex}")

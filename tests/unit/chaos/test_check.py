@@ -11,7 +11,18 @@ import pytest
 
 from purista_celery import JobStatus
 from tests.acceptance.chaos.check import violations
-from tests.acceptance.chaos.history import RESULT_HEARERS, Accepted, Heard, History, Run, read_trace
+from tests.acceptance.chaos.history import (
+    RESULT_HEARERS,
+    Accepted,
+    Heard,
+    History,
+    Ordeal,
+    Run,
+    Sample,
+    read_accepted,
+    read_trace,
+)
+from tests.acceptance.chaos.kinds import Kind
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 T = BEGAN.timestamp()
@@ -33,7 +44,17 @@ def job(job_id: str = "j", status: str = "completed", **fields: Any) -> JobStatu
 
 
 def ran(attempt: int, fence: str, began: float, ended: float | None, outcome: str | None) -> Run:
-    return Run("j", attempt, fence, T + began, None if ended is None else T + ended, outcome)
+    post = f"worker-{fence}"
+    return Run("j", attempt, fence, T + began, None if ended is None else T + ended, outcome, post)
+
+
+def befell(kind: Kind, post: str, began: float, ended: float) -> Ordeal:
+    return Ordeal(kind, post, T + began, T + ended)
+
+
+def samples(queue: str, *counts: tuple[float, int, int]) -> tuple[Sample, ...]:
+    """Each a moment, with the messages and the open jobs that there were then."""
+    return tuple(Sample(T + at, queue, messages, jobs) for at, messages, jobs in counts)
 
 
 def heard(event_id: str, *, by: Iterable[str] = RESULT_HEARERS, job_id: str = "s") -> list[Heard]:
@@ -71,6 +92,9 @@ GOOD = History(
         "gone": job("gone", "cancelled", queue_name="chaos.brief"),
     },
     ticking=(T, T + 3.5),
+    ordeals=(befell(Kind.FREEZE, "worker-b", 5.5, 11),),
+    # Each waits with its message, and fifty copies are in flight; then the jobs end first.
+    samples=samples("chaos.brief", (1, 150, 100), (2, 120, 0), (18, 0, 0)),
 )
 
 
@@ -154,6 +178,13 @@ BROKEN: list[tuple[str, History]] = [
         replace(GOOD, heard=(*GOOD.heard, Heard("ticked", "t9", "t9", T, occurrence=T + 1))),
     ),
     ("crash", replace(GOOD, crashes=("worker-1.log: ended by itself",))),
+    ("raw", replace(GOOD, raw=("ResponseError: BUSY",))),
+    # The same attempt again, although its worker was not asked to end.
+    ("unpaid", replace(GOOD, runs=(ran(1, "z", 0.9, None, None), *GOOD.runs))),
+    # More messages than jobs, prefetched ones and copies, at some time or at the end.
+    ("flood", replace(GOOD, samples=samples("chaos.steady", (1, 151, 100)))),
+    ("flood", replace(GOOD, samples=samples("chaos.steady", (1, 0, 100), (17, 51, 0)))),
+    ("left", replace(GOOD, left={"n.job.chaos.steady": 1})),
 ]
 
 
@@ -169,11 +200,122 @@ def test_a_frozen_attempt_that_begins_late_is_no_rerun() -> None:
     assert violations(replace(GOOD, runs=(GOOD.runs[0], late, GOOD.runs[2]))) == []
 
 
+def beside(*ordeals: Ordeal, queue: str = "chaos.steady", began: float = 8) -> History:
+    """The first attempt goes on from T + 2 until T + 12, as another begins."""
+    runs = (ran(1, "a", 2, 12, None), ran(2, "b", began, 9, "completed"))
+    of_queue = job(queue_name=queue, attempt=2, output={"fence": "b"})
+    heard_of = heard("j:success") if queue == "chaos.brief" else []
+    return History(jobs={"j": of_queue}, runs=runs, ordeals=ordeals, heard=tuple(heard_of))
+
+
+LIVING = [
+    beside(),
+    # Connections that were lost, and lines that were cut for a moment, are no death.
+    beside(befell(Kind.RESET_LINES, "worker-a", 7, 7)),
+    beside(befell(Kind.KILL_PUBSUB, "redis", 7, 7)),
+    beside(befell(Kind.CUT_LEDGER, "worker-a", 7, 8), queue="chaos.brief"),
+    # Longer than the other queue's lease.
+    beside(befell(Kind.CUT_LEDGER, "worker-a", 5.5, 8)),
+    # It ended long before the run began, or came after its successor.
+    beside(befell(Kind.FREEZE, "worker-a", -9, -1)),
+    beside(befell(Kind.FREEZE, "worker-a", 8.1, 20)),
+    # It befell somebody else.
+    beside(befell(Kind.FREEZE, "worker-c", 2, 9)),
+    # Without a broker a worker lives, and while nobody reaches the ledger.
+    beside(befell(Kind.HANG_BROKER, "worker-a", 2, 9)),
+    beside(befell(Kind.FREEZE_SERVER, "redis", 2, 8), befell(Kind.BUSY, "redis", 8, 9)),
+    # It is asked to end, and does so after its jobs.
+    beside(befell(Kind.TERMINATE, "worker-a", 3, 12)),
+    beside(befell(Kind.KILL_CHILD, "worker-a", 7, 7)),
+]
+
+
+@pytest.mark.parametrize("history", LIVING)
+def test_a_job_of_a_living_worker_is_not_run_beside_itself(history: History) -> None:
+    """Whatever befalls connections, servers and others: the worker lives."""
+    assert kinds(history) == {"beside"}
+
+
+DEAD = [
+    beside(befell(Kind.FREEZE, "worker-a", 4, 9)),
+    beside(befell(Kind.HANG_LEDGER, "worker-a", 5, 8), queue="chaos.brief"),
+    beside(befell(Kind.KILL_MAIN, "worker-a", 7.9, 8)),
+    # The ledger was away, and the worker's own line after that.
+    beside(befell(Kind.STOP_SERVER, "redis", 3, 6), befell(Kind.CUT_LEDGER, "worker-a", 6.5, 8)),
+    # The first has ended.
+    beside(began=12),
+]
+
+
+@pytest.mark.parametrize("history", DEAD)
+def test_a_job_of_a_dead_worker_moves_on(history: History) -> None:
+    """A worker of which nobody has heard for as long as its lease or liveness is dead."""
+    assert "beside" not in kinds(history)
+
+
+def test_an_outcome_of_a_living_worker_is_taken() -> None:
+    """Unless the job was to be cancelled, or its worker was silent for too long."""
+    lost = (ran(1, "a", 2, 7, "lease_lost"), ran(2, "b", 8, 9, "completed"))
+    history = replace(beside(), runs=lost)
+    assert kinds(history) == {"dropped"}
+    assert kinds(replace(history, cancelled=(("j", T + 3),))) == set()
+    assert kinds(replace(history, ordeals=(befell(Kind.FREEZE, "worker-a", 3, 6.5),))) == set()
+
+
+def test_an_attempt_that_was_given_back_may_begin_again() -> None:
+    """Its worker was asked to end; the attempt does not count."""
+    ending = befell(Kind.TERMINATE, "worker-z", 0.95, 1.5)
+    runs = (ran(1, "z", 0.9, 0.99, "WorkerShutdown"), *GOOD.runs)
+    history = replace(GOOD, accepted=(), runs=runs, ordeals=(*GOOD.ordeals, ending))
+    assert violations(history) == []
+
+
+LAG = befell(Kind.STALE_REPLICA, "redis", 60, 62)
+
+
+def test_what_a_promoted_replica_never_heard_of_is_not_to_be_found() -> None:
+    """Neither jobs nor keys nor events of the time of its lag; all others are."""
+    gone = Accepted("gone", T + 61, key="k")
+    history = replace(
+        GOOD,
+        accepted=(*GOOD.accepted, gone),
+        emitted=("e", "f"),
+        emitted_at={"f": T + 58},
+        ordeals=(*GOOD.ordeals, LAG),
+    )
+    assert violations(history) == []
+    before = replace(history, accepted=(*history.accepted, Accepted("before", T + 55)))
+    assert kinds(before) == {"lost"}
+    emitted = replace(history, emitted_at={"f": T + 3})
+    assert kinds(emitted) == {"event lost"}
+
+
+def test_what_ran_on_when_a_replica_was_promoted_is_kept() -> None:
+    """Its worker knows it: the ledger that has lost the record gets it anew."""
+    ended = Run("kept", 1, "y", T + 61, T + 65, "completed")
+    accepted = (*GOOD.accepted, Accepted("kept", T + 60.5))
+    history = replace(
+        GOOD, accepted=accepted, runs=(*GOOD.runs, ended), ordeals=(*GOOD.ordeals, LAG)
+    )
+    assert kinds(history) == {"lost"}
+
+
+def test_a_message_that_was_none_of_ours_is_kept_without_an_outcome() -> None:
+    """It is a dead letter that nobody hears of, and stands in no line."""
+    raw = {"raw": "NQ==", "reason": "undecodable"}
+    parked = {
+        queue: job(queue, "deadLetter", queue_name=queue, **raw)
+        for queue in ("chaos.brief", "chaos.ordered")
+    }
+    assert violations(replace(GOOD, jobs={**GOOD.jobs, **parked})) == []
+
+
 def test_a_trace_is_read_as_runs_and_events() -> None:
     """Lines of all processes, interleaved; a killed run has neither end nor outcome."""
     runs, events = read_trace(
         [
-            "1.0 11 start j 1 a",
+            "0.5 10 accepted k ok",
+            "1.0 11 start j 1 a worker1",
             "2.0 12 start j 2 b",
             "2.5 12 heard first e s 7.0",
             "2.6 12 heard first f s -",
@@ -183,7 +325,7 @@ def test_a_trace_is_read_as_runs_and_events() -> None:
         ]
     )
     assert runs == (
-        Run("j", 1, "a", 1.0),
+        Run("j", 1, "a", 1.0, post="worker1"),
         Run("j", 2, "b", 2.0, ended=3.0, outcome="completed"),
     )
     assert events == (
@@ -192,11 +334,18 @@ def test_a_trace_is_read_as_runs_and_events() -> None:
     )
 
 
+def test_receipts_of_other_processes_are_read_from_the_trace() -> None:
+    """Those of producers that run nothing."""
+    lines = ["0.5 10 accepted k ok", "0.6 10 refused PURISTA_X", "1.0 11 start j 1 a"]
+    assert read_accepted(lines) == (Accepted("k", 0.5),)
+
+
 def test_a_timeline_tells_a_jobs_life_in_order() -> None:
     """What a violation is printed with."""
     lines = GOOD.timeline("j")
     assert "accepted" in lines[0]
-    assert "attempt 1 as a, never ended" in lines[2]
-    assert "attempt 2 as b, 7.000 s: lease_lost" in lines[3]
+    assert "attempt 1 as a at worker-a, never ended" in lines[2]
+    assert "attempt 2 as b at worker-b, 7.000 s: lease_lost" in lines[3]
+    assert "(freeze worker-b for 5.500 s)" in lines[4]
     assert "hears j:success" in "\n".join(lines)
     assert lines[-1].startswith("in the end: JobStatus")
