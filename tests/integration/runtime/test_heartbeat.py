@@ -12,7 +12,7 @@ from celery.worker import state
 from purista_celery.ledger.keys import workers_key
 from purista_celery.runtime.fence import FenceMint
 from purista_celery.runtime.heartbeat import Announcer, Deliveries, Heartbeat, Leases
-from tests.integration.runtime.conftest import LIFE, Desk
+from tests.integration.runtime.desk import LIFE, Desk
 from tests.support.waiting import until
 
 

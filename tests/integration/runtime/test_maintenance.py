@@ -17,7 +17,7 @@ from purista_celery.runtime.relay import Relay
 from purista_celery.runtime.rescuer import Rescuer
 from purista_celery.runtime.results import ResultEventsOf
 from purista_celery.runtime.stager import Stager
-from tests.integration.runtime.conftest import Desk
+from tests.integration.runtime.desk import Desk
 
 
 def rescuer_of(desk: Desk) -> tuple[Rescuer, list[ResultEventsOf], list[str]]:
