@@ -16,15 +16,22 @@ from purista_celery.redis_client import ThreadClient
 _REFUSALS = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
 _REFUSING = (OutOfMemoryError, ReadOnlyError)
 
+#: Seconds after which a hasty client tries no more.
+_HASTY = 0.2
 
-def connect(url: str) -> redis.Redis:
-    """Return a client for ``url`` (``redis://``, ``rediss://`` or ``unix://``); connects lazily."""
+
+def connect(url: str, *, hasty: bool = False) -> redis.Redis:
+    """Return a client for ``url`` (``redis://``, ``rediss://`` or ``unix://``); connects lazily.
+
+    Args:
+        hasty: whether it gives up within about a second: for what may be left out.
+    """
     client: redis.Redis = ThreadClient.from_url(
         url,
         decode_responses=True,
-        socket_timeout=10,
-        socket_connect_timeout=5,
-        retry=Patience(),
+        socket_timeout=1 if hasty else 10,
+        socket_connect_timeout=1 if hasty else 5,
+        retry=Patience(_HASTY) if hasty else Patience(),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError],
         health_check_interval=30,
     )

@@ -18,6 +18,7 @@ class Scripts:
         self.complete = _load(client, "complete")
         self.retry = _load(client, "retry")
         self.release = _load(client, "release")
+        self.postpone = _load(client, "postpone")
         self.bury = _load(client, "bury")
         self.park = _load(client, "park")
         self.unpark = _load(client, "unpark")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from purista_celery.ledger.decision import Bury, Cancel, Failure, Retry
+from purista_celery.ledger.records import Settled
 from purista_celery.messages.job import JobMessage
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.runtime import Runtime
@@ -52,3 +53,26 @@ def abandon(
     if results is not None:
         runtime.executor.publish(results)
     return decision
+
+
+def give_back(runtime: Runtime, message: JobMessage, fence: str) -> bool:
+    """Give a running job back for its holder, uncounted; or cancel it if somebody asked for that.
+
+    A custodian offers it, soon. The caller sees to it that the job does not go on here.
+
+    Returns:
+        Whether the job was still the holder's.
+    """
+    held = held_by(runtime, message, fence)
+    if held is None:
+        return False
+    settled = runtime.ledger.release(held.queue.name, message.id, fence, "service_shutdown")
+    if settled is Settled.CANCEL:
+        results = runtime.settler.cancel(held, "cancelled")
+        if results is not None:
+            runtime.executor.publish(results)
+        return results is not None
+    if settled is Settled.DONE:
+        runtime.ledger.unpublished(held.queue.name, [message.id])
+        log.warning("Job %s of %s is given back", message.id, held.queue.name)
+    return settled is Settled.DONE

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from purista_celery.contracts.command import Command
 from purista_celery.contracts.event import Event
@@ -13,7 +13,6 @@ from purista_celery.contracts.job import Job
 from purista_celery.contracts.queue import Queue
 from purista_celery.contracts.receipt import Enqueue, Receipt
 from purista_celery.errors import JobCancelled, LeaseLost, NotDeclared
-from purista_celery.ledger.decision import Failure
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Claim
 from purista_celery.messages.envelope import AnyEvent, Trace
@@ -24,9 +23,13 @@ from purista_celery.producer.jobs import JobProducer
 from purista_celery.producer.masking import secrets_of
 from purista_celery.producer.payload import dumped
 from purista_celery.producer.wiring import JobQueue, Wiring
+from purista_celery.runtime import settlement
 from purista_celery.runtime.masking import JobLogger
-from purista_celery.runtime.results import publish_results, result_events
-from purista_celery.runtime.settlement import Settlement
+from purista_celery.runtime.patience import patiently
+from purista_celery.runtime.reports import Reports
+from purista_celery.runtime.results import result_events
+
+T = TypeVar("T")
 
 
 class RunningJob(Job[Any, Any]):
@@ -45,6 +48,7 @@ class RunningJob(Job[Any, Any]):
         ledger: Ledger,
         producer: JobProducer,
         publisher: EventPublisher,
+        reports: Reports,
     ) -> None:
         self.id = message.id
         self.queue_name = queue.name
@@ -70,11 +74,12 @@ class RunningJob(Job[Any, Any]):
         self._ledger = ledger
         self._producer = producer
         self._publisher = publisher
+        self._news = reports
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         report = {"done": done, "total": total, "message": message}
         known = {k: v for k, v in report.items() if v is not None}
-        self._report("progress", known)
+        self._obey(*self._news.report(self.queue_name, self.id, self._fence, "progress", known))
         self._reports += 1
         results = result_events(
             self._wiring,
@@ -86,23 +91,25 @@ class RunningJob(Job[Any, Any]):
             id_suffix=f":{self.attempt}.{self._reports}",
         )
         # Progress is news, not an outcome: it never goes through the outbox.
-        publish_results(replace(results, required=False), self._publisher, self._ledger)
+        self._news.publish(results)
 
     def checkpoint(self, value: Any) -> None:
-        self._report("checkpoint", value)
+        where = (self.queue_name, self.id, self._fence)
+        self._obey(*self._patiently(lambda: self._ledger.report(*where, "checkpoint", value)))
         self.last_checkpoint = value
 
     def extend_lease(self, by: timedelta | None = None) -> None:
+        where = (self.queue_name, self.id, self._fence)
         lease = by or self._queue.lifecycle.visibility_timeout
-        verdict, cancelled = self._ledger.extend(self.queue_name, self.id, self._fence, lease)
+        verdict, cancelled = self._patiently(lambda: self._ledger.extend(*where, lease))
         self._obey(verdict == "held", cancelled)
 
     @property
     def cancel_requested(self) -> bool:
-        return self._ledger.report(self.queue_name, self.id, self._fence)[1]
+        return self._news.report(self.queue_name, self.id, self._fence)[1]
 
     def raise_if_cancelled(self) -> None:
-        self._report("", None)
+        self._obey(*self._news.report(self.queue_name, self.id, self._fence))
 
     def emit(self, event: Event[Any], payload: Any = None) -> AnyEvent:
         worker = self._queue.worker
@@ -178,13 +185,13 @@ class RunningJob(Job[Any, Any]):
         )
 
     def retry(self, reason: str, delay: timedelta | None = None) -> NoReturn:
-        raise Settlement(Failure(reason, delay=delay))
+        raise settlement.retried(reason, delay)
 
     def fail(self, reason: str, *, fatal: bool = False) -> NoReturn:
-        raise Settlement(Failure(reason, fatal=fatal))
+        raise settlement.failed(reason, "failed", fatal=fatal)
 
     def dead_letter(self, reason: str) -> NoReturn:
-        raise Settlement(Failure(reason, fatal=True))
+        raise settlement.failed(reason, "dead_letter", fatal=True)
 
     @property
     def trace(self) -> Trace:
@@ -196,9 +203,9 @@ class RunningJob(Job[Any, Any]):
             principal_id=self.principal_id,
         )
 
-    def _report(self, field: str, value: Any) -> None:
-        held, cancelled = self._ledger.report(self.queue_name, self.id, self._fence, field, value)
-        self._obey(held, cancelled)
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        # What is worth to be kept is worth to be waited for, for as long as the lease may last.
+        return patiently(ask, self._queue.lifecycle.visibility_timeout)
 
     def _obey(self, held: bool, cancelled: bool) -> None:  # noqa: FBT001 - two facts of one answer
         if not held:
