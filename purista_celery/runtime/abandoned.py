@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 from purista_celery.ledger.decision import Bury, Cancel, Failure, Retry
-from purista_celery.ledger.records import Settled
+from purista_celery.ledger.records import Offer, Settled
 from purista_celery.messages.job import JobMessage
+from purista_celery.producer.events import BROKER_ERRORS
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.runtime import Runtime
 from purista_celery.runtime.settle import Held
@@ -58,7 +59,8 @@ def abandon(
 def give_back(runtime: Runtime, message: JobMessage, fence: str) -> bool:
     """Give a running job back for its holder, uncounted; or cancel it if somebody asked for that.
 
-    A custodian offers it, soon. The caller sees to it that the job does not go on here.
+    It is offered at once: this worker may be about to end, and its custodian with it. The caller
+    sees to it that the job does not go on here.
 
     Returns:
         Whether the job was still the holder's.
@@ -73,6 +75,15 @@ def give_back(runtime: Runtime, message: JobMessage, fence: str) -> bool:
             runtime.executor.publish(results)
         return results is not None
     if settled is Settled.DONE:
-        runtime.ledger.unpublished(held.queue.name, [message.id])
         log.warning("Job %s of %s is given back", message.id, held.queue.name)
+        _offer(runtime, held)
     return settled is Settled.DONE
+
+
+def _offer(runtime: Runtime, held: Held) -> None:
+    queue, message = held.queue, held.message
+    try:
+        runtime.producer.offer(queue, Offer(message.id, message.to_json(), held.attempt - 1))
+    except BROKER_ERRORS as error:
+        log.warning("Job %s could not be offered at once: %s", message.id, error)
+        runtime.ledger.unpublished(queue.name, [message.id])

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a handler which is told to end has for it, where its process is ended.
 LAST_WORDS = 5.0
+#: Seconds between two looks at whether we are interrupted.
+_LOOK_EVERY = 1.0
 
 
 class LoopEnded(RuntimeError):
@@ -43,7 +45,9 @@ class HandlerLoop:
         errand = _Errand(coroutine)
         loop = self._give(errand)
         try:
-            errand.ended.wait()
+            # A signal that comes just before a wait begins does not interrupt it (of CPython).
+            while not errand.ended.wait(_LOOK_EVERY):
+                pass
         except BaseException as interruption:  # noqa: BLE001 - raised again once it has ended
             errand.cancel(loop)
             return errand.after(interruption)
@@ -140,7 +144,8 @@ class _Errand:
         if not isinstance(interruption, Exception):
             self.ended.wait(LAST_WORDS)
             raise interruption
-        self.ended.wait()
+        while not self.ended.wait(_LOOK_EVERY):
+            pass
         if isinstance(self._error, asyncio.CancelledError):
             raise interruption
         return self.outcome()
