@@ -217,7 +217,8 @@ class Executor:
             case Completed(output):
                 return self._complete(held, output)
             case Lost(cause):
-                return _lost(held, cause)
+                # The ledger knows: a handler may have heard it of another job.
+                return self._fail(held, Failure("lease_lost", text_of(cause)), cause=cause)
             case Cancelled():
                 return self._cancel(held)
             case Hindered(failure, cause):

@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ class HandlerLoop:
             if self._loop is loop:
                 self._loop = None
             waiting, self._errands = self._errands, set()
+        with suppress(Exception):
+            loop.close()
         for errand in waiting:
             errand.fail(LoopEnded("The event loop ended before the handler did."))
 

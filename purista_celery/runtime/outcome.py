@@ -125,14 +125,19 @@ def _failure_of_many(error: BaseException, leaves: list[BaseException]) -> Failu
 
 
 def printable_error(error: BaseException) -> BaseException:
-    """Return ``error``, or what stands for it where logs could not print it."""
+    """Return ``error``, or what stands for it where logs and Celery could not print it."""
     try:
         traceback.format_exception(error)
+        str(error), repr(error)
     except (KeyboardInterrupt, SystemExit):
-        return MaskedError(f"{type(error).__name__}: {text_of(error)}")
+        return _stand_in(error)
     except Exception:  # noqa: BLE001 - it is told without its traceback
-        return MaskedError(f"{type(error).__name__}: {text_of(error)}")
+        return _stand_in(error)
     return error
+
+
+def _stand_in(error: BaseException) -> BaseException:
+    return MaskedError(f"{type(error).__name__}: {text_of(error)}")
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
