@@ -68,7 +68,9 @@ class Desk:
                 max_attempts=2,
                 retry_strategy=RetryStrategy(initial_delay=timedelta(0)),
             ),
-            results=ResultEvents(success=f"{name}.done", failure=f"{name}.failed"),
+            results=ResultEvents(
+                success=f"{name}.done", failure=f"{name}.failed", progress=f"{name}.progress"
+            ),
         )
         queue.worker()(self._work)
         return queue
