@@ -22,14 +22,13 @@ def patiently(ask: Callable[[], T], patience: timedelta) -> T:
     Raises:
         LedgerUnavailable: it did not within ``patience``.
     """
-    until, told = time.monotonic() + patience.total_seconds(), False
+    until = time.monotonic() + patience.total_seconds()
     while True:
         try:
             return ask()
-        except LedgerUnavailable as error:
+        except LedgerUnavailable:
             if time.monotonic() >= until:
                 raise
-            if not told:
-                log.warning("Waiting up to %s for the ledger: %s", patience, error)
-                told = True
+            # Not often: a try takes seconds where nobody answers.
+            log.warning("The ledger does not answer; trying again.")
             time.sleep(_PAUSE)

@@ -11,7 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from purista_celery.errors import BrokerUnavailable, LedgerUnavailable, PuristaError
+from purista_celery.errors import (
+    BrokerUnavailable,
+    EventUnroutable,
+    LedgerUnavailable,
+    PuristaError,
+)
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.messages.envelope import AnyEvent
 from purista_celery.producer.events import EventPublisher
@@ -82,5 +87,11 @@ class Reports:
     def publish(self, results: ResultEventsOf) -> None:
         """Publish events that nobody has to get."""
         for event in results.events:
-            envelope = AnyEvent.from_wire(event.envelope)
-            self._to_broker.through(partial(self._publisher.publish, envelope))
+            self._to_broker.through(partial(self._tell, AnyEvent.from_wire(event.envelope)))
+
+    def _tell(self, event: AnyEvent) -> None:
+        try:
+            self._publisher.publish(event)
+        except EventUnroutable as error:
+            # The broker is there, and the next event may find its way.
+            log.warning("Progress event %s is dropped: %s", event.id, error)

@@ -11,7 +11,15 @@ from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
 from celery.concurrency.solo import TaskPool as SoloPool
-from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError, WorkerTerminate
+from celery.exceptions import (
+    Ignore,
+    Reject,
+    Retry,
+    Terminated,
+    TimeLimitExceeded,
+    WorkerLostError,
+    WorkerTerminate,
+)
 from celery.platforms import EX_FAILURE
 from celery.worker.request import Request
 
@@ -29,8 +37,9 @@ from purista_celery.runtime.shutdown import end_soon
 log = logging.getLogger(__name__)
 log.addFilter(ForeignText())
 
-#: How a task of ours tells Celery what was settled already.
-_TOLD = (Retry, Ignore, Reject, DeadLettered)
+#: How a task of ours tells Celery what was settled already; :meth:`JobRequest.on_timeout` follows
+#: on the last one.
+_TOLD = (Retry, Ignore, Reject, DeadLettered, TimeLimitExceeded)
 #: Seconds between attempts to settle while the ledger is away.
 _SETTLE_EVERY = 1.0
 
