@@ -127,8 +127,7 @@ def _failure_of_many(error: BaseException, leaves: list[BaseException]) -> Failu
 def printable_error(error: BaseException) -> BaseException:
     """Return ``error``, or what stands for it where logs and Celery could not print it."""
     try:
-        traceback.format_exception(error)
-        str(error), repr(error)
+        _ = (traceback.format_exception(error), str(error), repr(error))
     except (KeyboardInterrupt, SystemExit):
         return _stand_in(error)
     except Exception:  # noqa: BLE001 - it is told without its traceback

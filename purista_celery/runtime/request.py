@@ -90,7 +90,8 @@ class JobRequest(Request):
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:  # noqa: FBT001 - Celery's signature
         """End it without blame (called by Celery for each running task, in a cold shutdown)."""
         self.is_given_back = True
-        if not self.app.conf.worker_cancel_long_running_tasks_on_connection_loss:
+        runtime = runtime_of(self.app)
+        if not runtime.app.conf.worker_cancel_long_running_tasks_on_connection_loss:
             begin_stopping()
         if freezing.has_process(self):
             super().cancel(pool, signal, emit_retry)
@@ -98,7 +99,7 @@ class JobRequest(Request):
             # It runs in this very thread, below the signal handler that Celery calls this from.
             raise WorkerTerminate(EX_FAILURE)
         else:
-            end_soon(runtime_of(self.app))
+            end_soon(runtime)
 
     def _on_lost(self, failure: Failure) -> None:
         if self.is_given_back or freezing.was_meant_for_another(self.worker_pid, self.id):

@@ -33,7 +33,12 @@ def test_an_async_factory_is_refused_when_it_is_declared(factory: Any) -> None:
 
 
 def hidden(factory: Any) -> Any:
-    return lambda *arguments: factory(*arguments)
+    """Return a factory of which nobody sees what it is."""
+
+    def call() -> Any:
+        return factory()
+
+    return call
 
 
 @pytest.mark.parametrize("inner", [connect, lend, generate])
