@@ -44,28 +44,30 @@ class HandlerLoop:
         waited for: its job must not be settled, and run elsewhere, while it still runs here.
         """
         errand = _Errand(coroutine)
-        loop = self._give(errand)
         try:
+            # From here on: it may begin, and we be interrupted, before we wait.
+            self._give(errand)
             # A signal that comes just before a wait begins does not interrupt it (of CPython).
             while not errand.ended.wait(_LOOK_EVERY):
                 pass
         except BaseException as interruption:  # noqa: BLE001 - raised again once it has ended
-            errand.cancel(loop)
+            errand.cancel()
             return errand.after(interruption)
         finally:
             self._errands.discard(errand)
         return errand.outcome()
 
-    def _give(self, errand: _Errand) -> asyncio.AbstractEventLoop:
+    def _give(self, errand: _Errand) -> None:
         with self._lock:
             if self._loop is None or self._loop.is_closed():
-                self._loop = asyncio.new_event_loop()
+                made = asyncio.new_event_loop()
                 threading.Thread(
-                    target=self._serve, args=[self._loop], name="purista-handlers", daemon=True
+                    target=self._serve, args=[made], name="purista-handlers", daemon=True
                 ).start()
+                self._loop = made
             self._errands.add(errand)
+            errand.loop = self._loop
             self._loop.call_soon_threadsafe(errand.begin)
-            return self._loop
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -103,6 +105,8 @@ class _Errand:
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.ended = threading.Event()
+        #: None until it is given to one.
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._coroutine = coroutine
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
@@ -112,18 +116,28 @@ class _Errand:
     def begin(self) -> None:
         """Begin, in the loop's thread, with the context of the thread that asked."""
         if self._cancelled:
-            self._coroutine.close()
-            self.fail(asyncio.CancelledError())
+            self._withdraw()
             return
         self._task = asyncio.ensure_future(self._run())
 
-    def cancel(self, loop: asyncio.AbstractEventLoop) -> None:
+    def cancel(self) -> None:
         """Ask it to end, from another thread."""
         self._cancelled = True
+        if self.loop is None:
+            self._withdraw()
+            return
         try:
-            loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+            self.loop.call_soon_threadsafe(self._cancel)
         except RuntimeError as error:
             log.warning("A handler could not be cancelled: %s", error)  # The loop is closed.
+
+    def _cancel(self) -> None:
+        # It is not there if we were interrupted before the loop was asked to begin it.
+        self._task.cancel() if self._task else self._withdraw()
+
+    def _withdraw(self) -> None:
+        self._coroutine.close()
+        self.fail(asyncio.CancelledError())
 
     def fail(self, error: BaseException) -> None:
         """It ended, or will never end, without a word of its own."""
