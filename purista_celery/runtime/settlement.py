@@ -31,8 +31,11 @@ def retried(reason: object, delay: object) -> Settlement:
     A delay that is no timedelta is told in the error, and the queue's backoff stands in for it.
     """
     text = _reason(reason, "retry")
-    if delay is None or isinstance(delay, timedelta):
-        return Settlement(Failure(text, delay=delay), is_retry=True)
+    if delay is None:
+        return Settlement(Failure(text), is_retry=True)
+    if isinstance(delay, timedelta):
+        # An instant in the past is now; one long past could not even be written.
+        return Settlement(Failure(text, delay=max(delay, timedelta(0))), is_retry=True)
     error = (
         f"Expected a timedelta as delay, got {type(delay).__name__}; the queue's backoff is used."
     )

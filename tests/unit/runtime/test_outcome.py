@@ -165,3 +165,9 @@ def test_a_delay_that_is_no_timedelta_is_told() -> None:
     assert failure.delay is None
     assert "Expected a timedelta as delay, got int" in failure.error
     assert retried("later", timedelta(seconds=5)).failure.delay == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("delay", [timedelta(-1), timedelta.min])
+def test_a_delay_into_the_past_is_none(delay: timedelta) -> None:
+    """The job would be due before it was enqueued, and its status could not be read."""
+    assert retried("again", delay).failure.delay == timedelta(0)
