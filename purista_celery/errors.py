@@ -303,6 +303,12 @@ class CapabilityMissing(ConfigurationError):
     code = "PURISTA_CAPABILITY_MISSING"
 
 
+class UnsupportedPool(ConfigurationError):
+    """A worker was to run jobs in a kind of pool that can not keep what is promised."""
+
+    code = "PURISTA_POOL_UNSUPPORTED"
+
+
 class ConformanceFailed(PuristaError):
     """A live broker or ledger did not keep a promise that a conformance case tried."""
 

@@ -22,6 +22,7 @@ from purista_celery.producer.events import EventPublisher
 from purista_celery.producer.jobs import JobProducer
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime.execute import Executor
+from purista_celery.runtime.reports import Reports
 from purista_celery.runtime.resources import Resources
 from purista_celery.runtime.runtime import Runtime
 from purista_celery.runtime.settle import Settler
@@ -66,12 +67,16 @@ def compile_app(services: Sequence[Service], settings: Settings | None = None) -
     publisher = EventPublisher(app, bridge, tuple(inbox_queues.values()))
     resources = {s.name: Resources(s.name, s.resources) for s in services}
     settler = Settler(wiring, ledger)
+    hasty = Ledger(
+        connect(endpoints.ledger_url, hasty=True), settings.namespace, settings.result_ttl
+    )
     executor = Executor(
         wiring=wiring,
         ledger=ledger,
         settler=settler,
         producer=producer,
         publisher=publisher,
+        reports=Reports(hasty, publisher),
         resources=resources,
     )
     runtime = Runtime(

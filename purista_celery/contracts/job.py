@@ -49,6 +49,9 @@ class Job(ABC, Generic[PayloadT, ParameterT]):
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Record how far the job is; shows in status and tooling.
 
+        Progress is news: while the ledger or the broker is away it is left out, and the handler
+        goes on.
+
         Raises:
             JobCancelled: somebody asked to cancel the job.
             LeaseLost: another worker holds the job by now.
@@ -58,8 +61,12 @@ class Job(ABC, Generic[PayloadT, ParameterT]):
     def checkpoint(self, value: Any) -> None:
         """Keep a JSON-able ``value`` that the next attempt reads as ``last_checkpoint``.
 
+        Waits for a ledger that is away, for as long as a lease lasts.
+
         Raises:
             JobCancelled, LeaseLost: as :meth:`progress`.
+            LedgerUnavailable: it was away for longer. An attempt that an outage ends does not
+                count, and another follows.
         """
 
     @abstractmethod
@@ -67,13 +74,13 @@ class Job(ABC, Generic[PayloadT, ParameterT]):
         """Renew the lease to ``by`` from now (default: the queue's lease).
 
         Raises:
-            JobCancelled, LeaseLost: as :meth:`progress`.
+            JobCancelled, LeaseLost, LedgerUnavailable: as :meth:`checkpoint`.
         """
 
     @property
     @abstractmethod
     def cancel_requested(self) -> bool:
-        """Whether somebody asked to cancel the job."""
+        """Whether somebody asked to cancel the job; False while the ledger is away."""
 
     @abstractmethod
     def raise_if_cancelled(self) -> None:
@@ -85,6 +92,7 @@ class Job(ABC, Generic[PayloadT, ParameterT]):
 
         Raises:
             NotDeclared: the worker's ``emits`` does not list it.
+            BrokerUnavailable: nobody took it. An attempt that an outage ends does not count.
         """
 
     @abstractmethod
@@ -128,7 +136,11 @@ class Job(ABC, Generic[PayloadT, ParameterT]):
 
     @abstractmethod
     def retry(self, reason: str, delay: timedelta | None = None) -> NoReturn:
-        """End this attempt; the job is tried again after ``delay`` or the queue's backoff."""
+        """End this attempt; the job is tried again after ``delay`` or the queue's backoff.
+
+        This, :meth:`fail` and :meth:`dead_letter` count wherever they are called, also in a task of
+        a group: of several, ``dead_letter`` first, then ``fail``, then ``retry``, before any error.
+        """
         raise NotImplementedError
 
     @abstractmethod

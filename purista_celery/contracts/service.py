@@ -18,7 +18,7 @@ from purista_celery.contracts.lifecycle import Lifecycle, LongRunning
 from purista_celery.contracts.masking import masked
 from purista_celery.contracts.queue import Queue, QueueOptions, QueueResults
 from purista_celery.contracts.receipt import Enqueue
-from purista_celery.contracts.resource import Resource
+from purista_celery.contracts.resource import Resource, check_factory
 from purista_celery.contracts.results import ResultEvents
 from purista_celery.contracts.schedule import (
     FixedJob,
@@ -502,11 +502,15 @@ class Service:
 
         It returns the resource, or yields it once and closes it afterwards. Handlers find it as
         ``job.resources.<name>``.
+
+        Raises:
+            ContractError: the name is no identifier, or the factory is ``async``.
         """
 
         def declare(factory: ResourceT) -> ResourceT:
             if not name.isidentifier():
                 raise ContractError(f"Resource {name!r}: expected a Python identifier.")
+            check_factory(name, factory)
             self._declare(self._resources, "resource", name, Resource(name=name, factory=factory))
             return factory
 

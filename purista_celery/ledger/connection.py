@@ -17,25 +17,30 @@ from purista_celery.redis_client import ThreadClient
 _REFUSALS = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
 _REFUSING = (OutOfMemoryError, ReadOnlyError)
 
+#: Seconds after which a hasty client tries no more.
+_HASTY = 0.2
 
 #: redis-py's own limit of 100 would end jobs in a pool of more threads: each keeps a connection.
 #: What a server can take, the server says.
 MOST_CONNECTIONS = 2**16
 
 
-def connect(url: str, timeout: timedelta = timedelta(seconds=10)) -> redis.Redis:
+def connect(
+    url: str, timeout: timedelta = timedelta(seconds=10), *, hasty: bool = False
+) -> redis.Redis:
     """Return a client for ``url`` (``redis://``, ``rediss://`` or ``unix://``); connects lazily.
 
     Args:
         timeout: how long one try waits for an answer.
+        hasty: whether it gives up within about a second: for what may be left out.
     """
-    seconds = timeout.total_seconds()
+    seconds = 1.0 if hasty else timeout.total_seconds()
     client: redis.Redis = ThreadClient.from_url(
         url,
         decode_responses=True,
         socket_timeout=seconds,
         socket_connect_timeout=seconds / 2,
-        retry=Patience(),
+        retry=Patience(_HASTY) if hasty else Patience(),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError],
         health_check_interval=30,
         max_connections=MOST_CONNECTIONS,

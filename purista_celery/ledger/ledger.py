@@ -351,6 +351,35 @@ class Ledger:
         )
         return Settled(answer[0])
 
+    def postpone(
+        self,
+        queue: str,
+        job_id: str,
+        fence: str,
+        *,
+        first: timedelta,
+        longest: timedelta,
+        reason: str,
+        error: str,
+    ) -> tuple[Settled, timedelta]:
+        """Give a held job back for later, because something else hindered it; it does not count.
+
+        Args:
+            first: the delay for the first time; it doubles with each other, up to ``longest``.
+
+        Returns:
+            As :meth:`retry`, and the delay.
+        """
+        k = self.keys(queue)
+        answer = self._run(
+            self._scripts.postpone,
+            [k.job(job_id), k.leased, k.scheduled],
+            [job_id, fence, milliseconds(first), milliseconds(longest), reason, error],
+        )
+        settled = Settled(answer[0])
+        delay = float(answer[1]) if settled is Settled.DONE else 0.0
+        return settled, timedelta(milliseconds=delay)
+
     def cancel(
         self,
         queue: str,

@@ -27,8 +27,9 @@ class Patience(Retry):
     own copy of this, and one user at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
         super().__init__(ExponentialBackoff(cap=0.5, base=0.02), RETRIES)
+        self._patience = patience
         self._trying = False
 
     def call_with_retry(
@@ -42,7 +43,7 @@ class Patience(Retry):
         def failed(error: Exception, *count: int) -> None:
             fail(error, *count)
             began.append(time.monotonic())
-            if began[-1] - began[0] > PATIENCE:
+            if began[-1] - began[0] > self._patience:
                 raise error
 
         self._trying = True

@@ -22,6 +22,7 @@ class Scripts:
         self.recall = _load(client, "recall")
         self.retry = _load(client, "retry")
         self.release = _load(client, "release")
+        self.postpone = _load(client, "postpone")
         self.bury = _load(client, "bury")
         self.park = _load(client, "park")
         self.unpark = _load(client, "unpark")

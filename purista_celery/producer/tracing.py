@@ -6,11 +6,14 @@ The trace id that travels in every envelope is W3C's, so spans of ours join the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal
+
+log = logging.getLogger(__name__)
 
 TRACER = "purista_celery"
 
@@ -46,13 +49,40 @@ def hop(
         yield
         return
     kinds = {"producer": trace.SpanKind.PRODUCER, "consumer": trace.SpanKind.CONSUMER}
-    with trace.get_tracer(TRACER).start_as_current_span(
-        name,
-        context=_context(trace, trace_id, parent_span_id),
-        kind=kinds[kind],
-        attributes=dict(attributes or {}),
+    with _harmless(
+        lambda: trace.get_tracer(TRACER).start_as_current_span(
+            name,
+            context=_context(trace, trace_id, parent_span_id),
+            kind=kinds[kind],
+            attributes=dict(attributes or {}),
+        )
     ):
         yield
+
+
+@contextmanager
+def _harmless(span: Callable[[], AbstractContextManager[Any]]) -> Iterator[None]:
+    """Make the block a span if that can be done; no job fails because nobody can watch it."""
+    with ExitStack() as stack:
+        try:
+            made = span()
+            made.__enter__()
+            stack.push(_quiet(made))
+        except Exception:
+            log.warning("A span can not be begun", exc_info=True)
+        yield
+
+
+def _quiet(span: AbstractContextManager[Any]) -> Callable[..., bool]:
+    def leave(kind: Any, error: BaseException | None, at: Any) -> bool:
+        try:
+            span.__exit__(kind, error, at)
+        except Exception as raised:
+            if raised is not error:
+                log.warning("A span can not be ended", exc_info=True)
+        return False
+
+    return leave
 
 
 def active() -> tuple[str, str] | None:

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable
 
 from purista_celery.ledger.decision import Bury, Cancel, Failure, Retry
-from purista_celery.ledger.records import Abandoned
+from purista_celery.ledger.records import Abandoned, Offer, Settled
 from purista_celery.messages.job import JobMessage
+from purista_celery.producer.events import BROKER_ERRORS
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.results import ResultEventsOf
 from purista_celery.runtime.runtime import Runtime
@@ -60,3 +61,36 @@ def abandon(
     if results is not None:
         publish(results)
     return decision
+
+
+def give_back(runtime: Runtime, message: JobMessage, fence: str) -> bool:
+    """Give a running job back for its holder, uncounted; or cancel it if somebody asked for that.
+
+    It is offered at once: this worker may be about to end, and its custodian with it. The caller
+    sees to it that the job does not go on here.
+
+    Returns:
+        Whether the job was still the holder's.
+    """
+    held = held_by(runtime, message, fence)
+    if held is None:
+        return False
+    settled = runtime.ledger.release(held.queue.name, message.id, fence, "service_shutdown")
+    if settled is Settled.CANCEL:
+        results = runtime.settler.cancel(held, "cancelled")
+        if results is not None:
+            runtime.executor.publish(results)
+        return results is not None
+    if settled is Settled.DONE:
+        log.warning("Job %s of %s is given back", message.id, held.queue.name)
+        _offer(runtime, held)
+    return settled is Settled.DONE
+
+
+def _offer(runtime: Runtime, held: Held) -> None:
+    queue, message = held.queue, held.message
+    try:
+        runtime.producer.offer(queue, Offer(message.id, message.to_json(), held.attempt - 1))
+    except BROKER_ERRORS as error:
+        log.warning("Job %s could not be offered at once: %s", message.id, error)
+        runtime.ledger.unpublished(queue.name, [message.id])

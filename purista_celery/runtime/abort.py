@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +11,7 @@ from weakref import WeakKeyDictionary
 from celery.worker import state
 
 from purista_celery.messages.job import JobMessage
-from purista_celery.runtime import fence
+from purista_celery.runtime import fence, freezing
 from purista_celery.runtime.abandoned import held_by
 from purista_celery.runtime.results import ResultEventsOf
 from purista_celery.runtime.runtime import Runtime
@@ -57,22 +55,20 @@ class Aborter:
         since = self._cancelled_since.setdefault(request, time.monotonic())
         if time.monotonic() - since < self._runtime.settings.cancel_grace.total_seconds():
             return
-        message = JobMessage.from_kwargs(request.message.payload[1])
-        attempt = held_by(self._runtime, message, request.message.headers[fence.HEADER])
-        results = self._runtime.settler.cancel(attempt, "cancelled") if attempt else None
+        # Once it is cancelled, another may take its place.
+        with freezing.frozen(request) as process:
+            message = JobMessage.from_kwargs(request.message.payload[1])
+            attempt = held_by(self._runtime, message, request.message.headers[fence.HEADER])
+            results = self._runtime.settler.cancel(attempt, "cancelled") if attempt else None
+            if results is not None and process is not None:
+                process.kill()
         if results is not None:
-            end_process(request)
             self._publish(results)
 
 
 def end_process(request: Any) -> bool:
     """Kill the pool process that runs ``request``; False where it has no process of its own."""
-    pid = request.worker_pid
-    if request not in state.active_requests or pid in (None, os.getpid()):
-        return False
-    log.warning("Ending pool process %s, which runs job %s of %s", pid, request.id, request.name)
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
+    with freezing.frozen(request) as process:
+        if process is not None:
+            process.kill()
+    return process is not None

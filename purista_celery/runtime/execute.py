@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-import signal
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-from celery.exceptions import SoftTimeLimitExceeded, WorkerShutdown, WorkerTerminate
+from celery.exceptions import SoftTimeLimitExceeded
 
 from purista_celery.contracts.queue import Queue
-from purista_celery.errors import InvalidPayload, JobCancelled, LeaseLost, LedgerUnavailable
+from purista_celery.errors import InvalidPayload, LedgerUnavailable
 from purista_celery.ledger.decision import LEASE_EXPIRED, Cancel, Failure, Retry
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Claim, Settled, Verdict
@@ -24,16 +23,30 @@ from purista_celery.producer.events import BROKER_ERRORS, EventPublisher
 from purista_celery.producer.jobs import JobProducer
 from purista_celery.producer.payload import dumped
 from purista_celery.producer.wiring import JobQueue, Wiring
-from purista_celery.runtime import handlers
+from purista_celery.runtime import handlers, process
 from purista_celery.runtime.fence import worker_of
 from purista_celery.runtime.foreign import ForeignText
+from purista_celery.runtime.hindered import postpone
 from purista_celery.runtime.job import RunningJob
 from purista_celery.runtime.loop import HandlerLoop
 from purista_celery.runtime.masking import masked_error
+from purista_celery.runtime.outcome import (
+    Cancelled,
+    Completed,
+    Ended,
+    Failed,
+    Hindered,
+    Lost,
+    Outcome,
+    Settleable,
+    outcome_of,
+)
+from purista_celery.runtime.patience import patiently
+from purista_celery.runtime.reports import Reports
 from purista_celery.runtime.resources import Resources
 from purista_celery.runtime.results import ResultEventsOf, publish_results
-from purista_celery.runtime.settle import Held, Settler, line, said
-from purista_celery.runtime.settlement import Settlement
+from purista_celery.runtime.settle import Held, Settler, clean, line
+from purista_celery.runtime.settlement import Settlement, text_of
 
 log = logging.getLogger(__name__)
 log.addFilter(ForeignText())
@@ -43,6 +56,8 @@ T = TypeVar("T")
 #: back, and to settle beyond its lease.
 CLAIM_PATIENCE = timedelta(seconds=20)
 SETTLE_PATIENCE = timedelta(seconds=60)
+#: Seconds. Whoever stops a worker may signal its whole process group, and a child be faster.
+_STOP_ARRIVES_WITHIN = 1.0
 
 
 class Ending(Enum):
@@ -83,6 +98,7 @@ class Executor:
         settler: Settler,
         producer: JobProducer,
         publisher: EventPublisher,
+        reports: Reports,
         resources: Mapping[str, Resources],
     ) -> None:
         self._wiring = wiring
@@ -90,6 +106,7 @@ class Executor:
         self._settler = settler
         self._producer = producer
         self._publisher = publisher
+        self._reports = reports
         self._resources = resources
         self._loop = HandlerLoop()
 
@@ -100,7 +117,7 @@ class Executor:
             LedgerUnavailable: the claim could not be asked for; nothing was run.
         """
         queue = self._wiring.queue(message.queue_name)
-        claim = _patiently(lambda: self._claim(queue, message, fence), CLAIM_PATIENCE)
+        claim = patiently(lambda: self._claim(queue, message, fence), CLAIM_PATIENCE)
         held = Held.by(queue, message, claim)
         if claim.verdict is Verdict.EXHAUSTED:
             failure = Failure(LEASE_EXPIRED, "The last attempt's worker went silent.", fatal=True)
@@ -165,24 +182,105 @@ class Executor:
 
     def _run(self, held: Held, claim: Claim) -> Execution:
         try:
-            output = self._call_handler(held, claim)
-        except LeaseLost as error:
-            return _lost(held, error)
-        except JobCancelled:
+            outcome: Outcome = Completed(self._call_handler(held, claim))
+        except BaseException as error:  # noqa: BLE001 - each has its meaning for the job
+            outcome = outcome_of(error)
+        return self._settled(held, outcome)
+
+    def _settled(self, held: Held, outcome: Outcome) -> Execution:
+        """Write down what became of the attempt, whatever comes between; never leave it held."""
+        if isinstance(outcome, Ended):
+            self._end(held)
+            raise outcome.error
+        try:
+            return self._write(held, outcome)
+        except LedgerUnavailable:
+            raise
+        except SoftTimeLimitExceeded:
+            # The handler has ended: what it did counts, and to settle it again is harmless.
+            return self._write(held, outcome)
+        except (SystemExit, KeyboardInterrupt):
+            self._write_hastily(held, outcome)
+            raise
+        except Exception as error:
+            log.exception("The outcome of job %s can not be written as it is", held.message.id)
+            return self._unwritable(held, error)
+
+    def _write(self, held: Held, outcome: Settleable) -> Execution:
+        match outcome:
+            case Completed(output):
+                return self._complete(held, output)
+            case Lost(cause):
+                # The ledger knows: a handler may have heard it of another job.
+                return self._fail(held, Failure("lease_lost", text_of(cause)), cause=cause)
+            case Cancelled():
+                return self._cancel(held)
+            case Hindered(failure, cause):
+                return self._postpone(held, failure, cause)
+            case Failed(failure, cause):
+                return self._fail(held, failure, cause=cause)
+
+    def _write_hastily(self, held: Held, outcome: Settleable) -> None:
+        """Write down once what there is; the process is being ended, and waits for nothing."""
+        try:
+            if isinstance(outcome, Completed):
+                self._settler.complete(held, outcome.output)
+            elif isinstance(outcome, Failed):
+                self._settler.fail(held, outcome.failure)
+        except Exception as error:  # noqa: BLE001 - the main process settles what is left
+            log.warning("Job %s was interrupted, and its outcome lost: %s", held.message.id, error)
+
+    def _unwritable(self, held: Held, error: Exception) -> Execution:
+        failure = Failure(type(error).__name__, text_of(error))
+        try:
+            return self._fail(held, failure)
+        except (LedgerUnavailable, SoftTimeLimitExceeded):
+            raise
+        except Exception:
+            log.exception("Job %s is buried without its result events", held.message.id)
+            self._ledger.bury(
+                held.queue.name,
+                held.message.id,
+                held.fence,
+                reason="unwritable_outcome",
+                error=clean(failure.reason),
+                keep_key=held.queue.lifecycle.retry_window,
+            )
+            return Execution(Ending.BURIED, reason="unwritable_outcome")
+
+    def _postpone(self, held: Held, failure: Failure, cause: BaseException) -> Execution:
+        postponed = self._settle(held, lambda: postpone(self._ledger, held, failure))
+        if postponed is not None and postponed.settled is Settled.LOST and self._recalled(held):
+            postponed = self._settle(held, lambda: postpone(self._ledger, held, failure))
+        if postponed is None:
+            return self._fail(held, failure, cause=cause)
+        if postponed.settled is Settled.CANCEL:
             return self._cancel(held)
-        except Settlement as settlement:
-            return self._fail(held, settlement.failure)
-        except BaseException as error:
-            if _is_ending(error):
-                self._give_back(held)
-                raise
-            return self._fail(held, _failure_of(error), cause=error)
-        return self._complete(held, output)
+        if postponed.settled is not Settled.DONE:
+            return _lost(held, cause)
+        cause = masked_error(cause, masking.secrets_of(held.queue, held.message))
+        reason = line(Retry(postponed.delay, postponed.failure.reason, postponed.failure.error))
+        return Execution(Ending.RETRIED, reason=reason, delay=postponed.delay, cause=cause)
+
+    def _recalled(self, held: Held) -> bool:
+        return patiently(lambda: self._settler.recall(held), CLAIM_PATIENCE)
+
+    def _end(self, held: Held) -> None:
+        """Give the job back if the worker is being stopped.
+
+        Anything else that ends the process costs an attempt, as a SIGKILL does: a job that has its
+        own process ended would be run for ever. The main process notices, and settles it.
+        """
+        if process.is_stopping(within=_STOP_ARRIVES_WITHIN):
+            self._give_back(held)
 
     def _give_back(self, held: Held) -> None:
         queue, job_id = held.queue.name, held.message.id
         try:
-            if self._ledger.release(queue, job_id, held.fence, "service_shutdown") is Settled.DONE:
+            settled = self._ledger.release(queue, job_id, held.fence, "service_shutdown")
+            if settled is Settled.CANCEL:
+                self._settler.cancel(held, "cancelled")
+            elif settled is Settled.DONE:
                 self._ledger.unpublished(queue, [job_id])
         except LedgerUnavailable as error:
             log.warning("Job %s could not be given back: %s", job_id, error)
@@ -201,10 +299,12 @@ class Executor:
             ledger=self._ledger,
             producer=self._producer,
             publisher=self._publisher,
+            reports=self._reports,
+            recall=lambda: self._settler.recall(held),
         )
         value = handlers.call(queue, job, self._loop, self._wiring, self._producer)
         if not isinstance(queue.contract, Queue):
-            return None
+            return _nothing(queue, value)
         try:
             return dumped(
                 queue.contract.output_adapter,
@@ -213,7 +313,7 @@ class Executor:
                 self._wiring.max_payload,
             )
         except InvalidPayload as error:
-            raise Settlement(Failure("invalid_output", said(error), fatal=True)) from error
+            raise Settlement(Failure("invalid_output", text_of(error), fatal=True)) from error
 
     def _complete(self, held: Held, output: Any) -> Execution:
         results = self._settle(held, lambda: self._settler.complete(held, output))
@@ -247,7 +347,7 @@ class Executor:
     def _settle(self, held: Held, settle: Callable[[], T]) -> T:
         # An outcome is worth waiting for a ledger that is away, for as long as the lease may last.
         patience = held.queue.lifecycle.visibility_timeout + SETTLE_PATIENCE
-        settled = _patiently(settle, patience)
+        settled = patiently(settle, patience)
         if held.queue.must_wait:
             self._offer_next(held.queue)
         return settled
@@ -261,6 +361,13 @@ class Executor:
                 self._ledger.unpublished(queue.name, [offer.job_id])
 
 
+def _nothing(queue: JobQueue, value: Any) -> None:
+    """Refuse what a handler of events may return only by mistake: nobody would run it."""
+    if inspect.isgenerator(value) or inspect.isasyncgen(value) or inspect.isawaitable(value):
+        error = f"{queue.name!r} returned {type(value).__name__}, whose body nobody runs."
+        raise Settlement(Failure("invalid_output", error, fatal=True))
+
+
 def _lost(held: Held, cause: BaseException | None = None) -> Execution:
     log.warning(
         "Job %s of %s is no longer held by this worker; its outcome here is dropped, and another "
@@ -269,32 +376,3 @@ def _lost(held: Held, cause: BaseException | None = None) -> Execution:
         held.queue.name,
     )
     return Execution(Ending.LOST, reason="lease_lost", cause=cause)
-
-
-def _failure_of(error: BaseException) -> Failure:
-    if isinstance(error, InvalidPayload):
-        return Failure("invalid_payload", said(error), fatal=True)
-    if isinstance(error, SoftTimeLimitExceeded):
-        return Failure("max_runtime_exceeded", "The handler ran longer than max_runtime.")
-    return Failure(type(error).__name__, said(error))
-
-
-def _is_ending(error: BaseException) -> bool:
-    """Tell whether the process is being ended, from a handler that calls ``sys.exit``."""
-    if isinstance(error, WorkerShutdown | WorkerTerminate):
-        return True
-    # Billiard's children exit with -(256 - signal) when they are told to stop.
-    code = error.code if isinstance(error, SystemExit) else None
-    return isinstance(code, int) and -256 < code <= -256 + signal.NSIG
-
-
-def _patiently(ask: Callable[[], T], patience: timedelta) -> T:
-    until = time.monotonic() + patience.total_seconds()
-    while True:
-        try:
-            return ask()
-        except LedgerUnavailable:
-            if time.monotonic() >= until:
-                raise
-            log.warning("The ledger does not answer; trying again.")
-            time.sleep(0.5)

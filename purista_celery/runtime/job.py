@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
 from purista_celery.contracts.command import Command
 from purista_celery.contracts.event import Event
 from purista_celery.contracts.job import Job
 from purista_celery.contracts.queue import Queue
 from purista_celery.contracts.receipt import Enqueue, Receipt
-from purista_celery.errors import JobCancelled, LeaseLost, NotDeclared
-from purista_celery.ledger.decision import Failure
+from purista_celery.errors import JobCancelled, LeaseLost, LedgerUnavailable, NotDeclared
 from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Claim
 from purista_celery.messages.envelope import AnyEvent, Trace
@@ -26,9 +25,13 @@ from purista_celery.producer.jobs import JobProducer
 from purista_celery.producer.masking import secrets_of
 from purista_celery.producer.payload import dumped
 from purista_celery.producer.wiring import JobQueue, Wiring
+from purista_celery.runtime import settlement
 from purista_celery.runtime.masking import JobLogger
-from purista_celery.runtime.results import publish_results, result_events
-from purista_celery.runtime.settlement import Settlement
+from purista_celery.runtime.patience import patiently
+from purista_celery.runtime.reports import Reports
+from purista_celery.runtime.results import result_events
+
+T = TypeVar("T")
 
 
 class RunningJob(Job[Any, Any]):
@@ -47,6 +50,8 @@ class RunningJob(Job[Any, Any]):
         ledger: Ledger,
         producer: JobProducer,
         publisher: EventPublisher,
+        reports: Reports,
+        recall: Callable[[], bool],
     ) -> None:
         self.id = message.id
         self.queue_name = queue.name
@@ -72,6 +77,8 @@ class RunningJob(Job[Any, Any]):
         self._ledger = ledger
         self._producer = producer
         self._publisher = publisher
+        self._news = reports
+        self._recall = recall
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         report = {"done": done, "total": total, "message": message}
@@ -89,10 +96,12 @@ class RunningJob(Job[Any, Any]):
             id_suffix=f":{self.attempt}.{self._reports}:{digest(self._fence)}",
         )
         # Progress is news, not an outcome: it never goes through the outbox.
-        publish_results(replace(results, required=False), self._publisher, self._ledger)
+        self._news.publish(results)
 
     def checkpoint(self, value: Any) -> None:
-        self._report("checkpoint", value)
+        where = (self.queue_name, self.id, self._fence)
+        report = partial(self._ledger.report, *where, "checkpoint", value)
+        self._obey(*self._held(lambda: self._patiently(report)))
         self.last_checkpoint = value
 
     def keep(self, parts: Mapping[int, str], checkpoint: Any = None) -> None:
@@ -101,7 +110,8 @@ class RunningJob(Job[Any, Any]):
         Raises:
             LeaseLost: another worker holds the job by now.
         """
-        held, _ = self._ledger.keep(self.queue_name, self.id, self._fence, parts, checkpoint)
+        where = (self.queue_name, self.id, self._fence)
+        held, _ = self._held(lambda: self._ledger.keep(*where, parts, checkpoint))
         self._obey(held, cancelled=False)
 
     def kept(self, part: int) -> str:
@@ -109,13 +119,18 @@ class RunningJob(Job[Any, Any]):
         return self._ledger.kept(self.queue_name, self.id, part)
 
     def extend_lease(self, by: timedelta | None = None) -> None:
+        where = (self.queue_name, self.id, self._fence)
         lease = by or self._queue.lifecycle.visibility_timeout
-        verdict, cancelled = self._ledger.extend(self.queue_name, self.id, self._fence, lease)
-        self._obey(verdict == "held", cancelled)
+
+        def extend() -> tuple[bool, bool]:
+            verdict, cancelled = self._patiently(lambda: self._ledger.extend(*where, lease))
+            return verdict == "held", cancelled
+
+        self._obey(*self._held(extend))
 
     @property
     def cancel_requested(self) -> bool:
-        return self._ledger.report(self.queue_name, self.id, self._fence)[1]
+        return self._news.report(self.queue_name, self.id, self._fence)[1]
 
     def raise_if_cancelled(self) -> None:
         self._report("", None)
@@ -194,13 +209,13 @@ class RunningJob(Job[Any, Any]):
         )
 
     def retry(self, reason: str, delay: timedelta | None = None) -> NoReturn:
-        raise Settlement(Failure(reason, delay=delay))
+        raise settlement.retried(reason, delay)
 
     def fail(self, reason: str, *, fatal: bool = False) -> NoReturn:
-        raise Settlement(Failure(reason, fatal=fatal))
+        raise settlement.failed(reason, "failed", fatal=fatal)
 
     def dead_letter(self, reason: str) -> NoReturn:
-        raise Settlement(Failure(reason, fatal=True))
+        raise settlement.failed(reason, "dead_letter", fatal=True)
 
     @property
     def trace(self) -> Trace:
@@ -212,9 +227,24 @@ class RunningJob(Job[Any, Any]):
             principal_id=self.principal_id,
         )
 
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        # What is worth to be kept is worth to be waited for, for as long as the lease may last.
+        return patiently(ask, self._queue.lifecycle.visibility_timeout)
+
     def _report(self, field: str, value: Any) -> None:
-        held, cancelled = self._ledger.report(self.queue_name, self.id, self._fence, field, value)
-        self._obey(held, cancelled)
+        where = (self.queue_name, self.id, self._fence)
+        self._obey(*self._held(lambda: self._news.report(*where, field, value)))
+
+    def _held(self, ask: Callable[[], tuple[bool, bool]]) -> tuple[bool, bool]:
+        """Return the answer; a ledger that has lost the claim is told of it, and asked again."""
+        held, cancelled = ask()
+        return (held, cancelled) if held or not self._recalled() else ask()
+
+    def _recalled(self) -> bool:
+        try:
+            return self._recall()
+        except LedgerUnavailable:
+            return False
 
     def _obey(self, held: bool, cancelled: bool) -> None:  # noqa: FBT001 - two facts of one answer
         if not held:

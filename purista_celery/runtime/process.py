@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import signal
 import sys
+import time
 from typing import Any, ClassVar
 
 from celery import signals
@@ -14,15 +16,39 @@ from celery.app import app_or_default
 _PR_SET_PDEATHSIG = 1
 
 
+#: Seconds between two looks at whether the worker is being stopped.
+_LOOK_EVERY = 0.02
+
+
 class _Main:
     #: The worker's main process; its children know the number from it.
     pid: ClassVar[int] = 0
+    #: A byte that is not 0 once the worker is being stopped: memory that the main process shares
+    #: with each child that it ever forks, and with no other worker.
+    stopping: ClassVar[mmap.mmap | None] = None
 
 
 @signals.worker_init.connect(weak=False, dispatch_uid="purista.know_main_process")
 def know_main_process(**_: Any) -> None:
-    """Write down which process the pool belongs to."""
+    """Write down which process the pool belongs to, before it is forked."""
     _Main.pid = os.getpid()
+    _Main.stopping = mmap.mmap(-1, 1)
+
+
+def begin_stopping() -> None:
+    """Let the pool's processes know that the worker is being stopped (safe in signal handlers)."""
+    if _Main.stopping is not None:
+        _Main.stopping[0] = 1
+
+
+def is_stopping(within: float = 0.0) -> bool:
+    """Tell whether the worker of this process is being stopped, or will be ``within`` seconds."""
+    until = time.monotonic() + within
+    while _Main.stopping is not None and not _Main.stopping[0]:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK_EVERY)
+    return _Main.stopping is not None
 
 
 @signals.worker_process_init.connect(weak=False, dispatch_uid="purista.die_with_parent")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from purista_celery.contracts.resource import Resource
+from purista_celery.contracts.resource import Resource, check_opened
 from purista_celery.errors import UnknownReference
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Resources:
         factory = self._declared[name].factory
         if inspect.isgeneratorfunction(factory):
             return self._closing.enter_context(contextmanager(factory)())
-        return factory()
+        return check_opened(name, factory())
 
     def close(self) -> None:
         """Close what is open, last opened first; an error is logged and stops no other."""

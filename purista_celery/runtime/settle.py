@@ -93,7 +93,7 @@ class Settler:
                 event=next(iter(results.for_outbox), None),
             )
 
-        return results if complete() or (self._recall(held) and complete()) else None
+        return results if complete() or (self.recall(held) and complete()) else None
 
     def cancel(self, held: Held, reason: str) -> ResultEventsOf | None:
         """Settle as cancelled; without a fence, only what nobody holds."""
@@ -110,7 +110,7 @@ class Settler:
             )
             return answer == "done"
 
-        return results if cancel() or (self._recall(held) and cancel()) else None
+        return results if cancel() or (self.recall(held) and cancel()) else None
 
     def fail(
         self, held: Held, failure: Failure, *, abandoned: Abandoned | None = None
@@ -142,7 +142,7 @@ class Settler:
         )
         if isinstance(decision, Retry):
             settled = self._retry(held, decision, abandoned)
-            if settled is Settled.LOST and abandoned is None and self._recall(held):
+            if settled is Settled.LOST and abandoned is None and self.recall(held):
                 settled = self._retry(held, decision, abandoned)
             if settled is Settled.CANCEL:
                 cancelled = self.cancel(held, Cancel().reason)
@@ -163,7 +163,7 @@ class Settler:
                 pause=decision.pause,
             )
 
-        done = bury() or (abandoned is None and self._recall(held) and bury())
+        done = bury() or (abandoned is None and self.recall(held) and bury())
         if done and decision.pause:
             log.error(
                 "Queue %s is paused everywhere: job %s failed %d times for the same reason (%s). "
@@ -186,7 +186,7 @@ class Settler:
             abandoned=abandoned,
         )
 
-    def _recall(self, held: Held) -> bool:
+    def recall(self, held: Held) -> bool:
         """Tell a ledger that has lost it that the job is held; False where it knows better."""
         if not held.fence or not self._ledger.recall(held.message, held.holding):
             return False

@@ -11,7 +11,8 @@ from purista_celery.runtime import capabilities, revoked
 from purista_celery.runtime.abort import Aborter
 from purista_celery.runtime.heartbeat import Heartbeat
 from purista_celery.runtime.orphans import OrphanWatch
-from purista_celery.runtime.process import close_resources
+from purista_celery.runtime.pools import refuse_unsupported
+from purista_celery.runtime.process import begin_stopping, close_resources
 from purista_celery.runtime.relay import Relay
 from purista_celery.runtime.rescuer import Rescuer
 from purista_celery.runtime.router import Router
@@ -36,6 +37,7 @@ class RuntimeStep(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         super().__init__(worker, **kwargs)
+        refuse_unsupported(worker.pool_cls)
         self._runtime: Runtime = runtime_of(worker.app)
         self._relay = Relay(self._runtime)
         self._stager = Stager(self._runtime)
@@ -68,6 +70,11 @@ class RuntimeStep(bootsteps.StartStopStep):
         self._router.start()
         self._orphans.start()
 
+    def close(self, parent: Any) -> None:
+        """The worker ends, however it came to that (called by Celery, before any process ends)."""
+        del parent
+        begin_stopping()
+
     def stop(self, parent: Any) -> None:
         """Take no more events (called by Celery)."""
         del parent
@@ -75,6 +82,7 @@ class RuntimeStep(bootsteps.StartStopStep):
         self._router.stop()
 
     def _on_shutting_down(self, **_: Any) -> None:
+        begin_stopping()
         self._grace.begin()
 
     def _on_shutdown(self, **_: Any) -> None:

@@ -10,8 +10,11 @@ import hashlib
 import inspect
 
 import pytest
-from billiard import pool
+from billiard import common, pool
+from celery.apps import worker
 from celery.concurrency import asynpool, prefork
+from celery.worker import request
+from celery.worker.consumer import consumer
 from kombu.connection import Connection
 from kombu.transport import redis
 from kombu.transport.virtual import base, exchange
@@ -78,6 +81,13 @@ SHAPES = {
     "asynpool.ResultHandler._make_process_result": "0226429696d5",
     "pool.ApplyResult": "0e0753f51fd2",
     "prefork.TaskPool.on_start": "7fcf20251a65",
+    "common._shutdown_cleanup": "5b2da17a84fa",
+    "common.terminate_handler_fired": "4bcb2a095038",
+    "pool.Pool.shrink": "f1a8e9000046",
+    "asynpool.AsynPool.on_partial_read": "99d11508d733",
+    "request.Request.cancel": "5078dd292fc6",
+    "consumer.Consumer.cancel_active_requests": "e4d13603d8d8",
+    "worker.on_cold_shutdown": "0283849754eb",
 }
 UPSTREAM = {
     "redis": redis,
@@ -87,6 +97,10 @@ UPSTREAM = {
     "asynpool": asynpool,
     "pool": pool,
     "prefork": prefork,
+    "common": common,
+    "request": request,
+    "consumer": consumer,
+    "worker": worker,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.ledger.book import HOUR, Book
+from tests.integration.ledger.book import Book
 
 
 def test_parts_are_kept_with_a_checkpoint_and_forgotten_one_by_one(book: Book) -> None:
@@ -24,8 +24,7 @@ def test_parts_are_kept_with_a_checkpoint_and_forgotten_one_by_one(book: Book) -
 def test_a_stale_fence_keeps_and_forgets_nothing(book: Book) -> None:
     """What its successor has kept stays."""
     job_id = book.held("w1/1")
-    book.age(job_id, 2 * HOUR)
-    book.claim(job_id, "w2/1")
+    book.taken_over(job_id, "w1/1", "w2/1")
     book.ledger.keep("orders", job_id, "w2/1", {0: "new"}, "new")
     for parts in ({0: "old"}, {0: ""}):
         assert book.ledger.keep("orders", job_id, "w1/1", parts, "old") == (False, False)

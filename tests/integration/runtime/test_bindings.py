@@ -14,7 +14,6 @@ import pytest
 from purista_celery import Enqueue, EventMessage, Lifecycle, RetryStrategy, Service, Settings
 from purista_celery.client import Client
 from purista_celery.compiler.app import compile_app
-from purista_celery.errors import LedgerUnavailable
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.job import JobMessage
 from purista_celery.producer.events import new_event
@@ -93,13 +92,13 @@ def post(runtime_redis: RedisServer) -> Iterator[Callable[..., Post]]:
 
 
 def fails_once(monkeypatch: pytest.MonkeyPatch, post: Post, after: int, *, stored: int = 0) -> None:
-    """Let the ledger go away as part number ``after`` is handed over, ``stored`` jobs into it."""
+    """Let something fail as part number ``after`` is handed over, ``stored`` jobs into it."""
     hand_over, calls = post.runtime.producer.hand_over, itertools.count()
 
     def hand_some_over(queue: Any, messages: Any) -> Any:
         if next(calls) == after:
             hand_over(queue, messages[:stored])
-            raise LedgerUnavailable("gone")
+            raise ConnectionResetError("gone")
         return hand_over(queue, messages)
 
     monkeypatch.setattr(post.runtime.producer, "hand_over", hand_some_over)
@@ -186,7 +185,7 @@ def test_a_list_that_was_not_kept_as_a_whole_does_not_count(
 
     def keep_some(*what: Any) -> Any:
         if next(calls) == 1:
-            raise LedgerUnavailable("gone")
+            raise ConnectionResetError("gone")
         return keep(*what)
 
     monkeypatch.setattr(one.runtime.ledger, "keep", keep_some)

@@ -12,7 +12,7 @@ from celery.worker import state
 from purista_celery.ledger.keys import workers_key
 from purista_celery.runtime.fence import FenceMint
 from purista_celery.runtime.heartbeat import Announcer, Deliveries, Heartbeat, Leases
-from tests.integration.runtime.desk import LIFE, Desk
+from tests.integration.runtime.main_process import LIFE, Main
 from tests.support.waiting import until
 
 
@@ -22,103 +22,103 @@ def verdicts() -> tuple[list[str], Any]:
     return found, lambda request, verdict, cancelled: found.append(verdict)
 
 
-def test_a_broker_that_does_not_answer_stops_neither_announcement_nor_lease(desk: Desk) -> None:
+def test_a_broker_that_does_not_answer_stops_neither_announcement_nor_lease(main: Main) -> None:
     """Its thread hangs; the worker is alive all the same, and its jobs' leases do not pass."""
-    held, _ = desk.running(desk.enqueue())
+    held, _ = main.running(main.enqueue())
     hung, found = threading.Event(), verdicts()
-    heartbeat = Heartbeat(desk.runtime, lambda tags: hung.wait(60), found[1])
+    heartbeat = Heartbeat(main.runtime, lambda tags: hung.wait(60), found[1])
     heartbeat._duties[1].renew_all()  # type: ignore[attr-defined]
-    key = desk.ledger.keys("desk.call").leased
-    desk.ledger.client.zadd(key, {held.message.id: 1})
+    key = main.ledger.keys("desk.call").leased
+    main.ledger.client.zadd(key, {held.message.id: 1})
     heartbeat.start()
     leases: Any = heartbeat._duties[1]
     until(lambda: leases._renewed, "the job is seen")
     leases.renew_all()
 
     until(lambda: found[0] == ["held"], "the lease is renewed")
-    until(lambda: desk.ledger.client.zscore(key, held.message.id) > 1, "it ends later")
-    alive = workers_key(desk.settings.namespace)
-    me = desk.runtime.fences.worker_id
-    until(lambda: desk.ledger.client.zscore(alive, me), "it is announced")
+    until(lambda: main.ledger.client.zscore(key, held.message.id) > 1, "it ends later")
+    alive = workers_key(main.settings.namespace)
+    me = main.runtime.fences.worker_id
+    until(lambda: main.ledger.client.zscore(alive, me), "it is announced")
     hung.set()
     heartbeat.stop()
-    assert desk.ledger.client.zscore(alive, me) is None
+    assert main.ledger.client.zscore(alive, me) is None
 
 
-def test_all_deliveries_are_renewed_running_or_waiting(desk: Desk) -> None:
+def test_all_deliveries_are_renewed_running_or_waiting(main: Main) -> None:
     """For as long as a worker may be silent."""
     found: list[dict[str, float]] = []
     duty = Deliveries(LIFE, found.append)
     duty.look()
     assert found == []
-    _, request = desk.running(desk.enqueue())
+    _, request = main.running(main.enqueue())
     state.active_requests.clear()
     duty.look()
     assert found == [{request.message.delivery_tag: 15.0}]
 
 
-def test_leases_are_renewed_when_nobody_could_say_that_he_lives(desk: Desk) -> None:
+def test_leases_are_renewed_when_nobody_could_say_that_he_lives(main: Main) -> None:
     """They may have passed meanwhile: after a gap all are renewed, due or not."""
     found, on_verdict = verdicts()
-    desk.running(desk.enqueue())
-    leases = Leases(desk.runtime, on_verdict)
-    announcer = Announcer(desk.runtime, leases.renew_all)
+    main.running(main.enqueue())
+    leases = Leases(main.runtime, on_verdict)
+    announcer = Announcer(main.runtime, leases.renew_all)
     for _ in range(3):
         announcer.look()
         leases.look()
     assert found == []
 
-    desk.ledger.client.delete(f"{{{desk.settings.namespace}}}:workers:heard")
+    main.ledger.client.delete(f"{{{main.settings.namespace}}}:workers:heard")
     announcer._since = 1
     announcer.look()
     leases.look()
     assert found == ["held"]
 
 
-def test_a_claim_that_the_ledger_has_lost_is_told_again_while_the_job_runs(desk: Desk) -> None:
+def test_a_claim_that_the_ledger_has_lost_is_told_again_while_the_job_runs(main: Main) -> None:
     """Or a message that comes again would begin it a second time beside itself."""
-    message = desk.enqueue()
-    held, _ = desk.running(message)
-    leases = Leases(desk.runtime, verdicts()[1])
+    message = main.enqueue()
+    held, _ = main.running(message)
+    leases = Leases(main.runtime, verdicts()[1])
     leases.look()
     leases.renew_all()
     leases.look()
-    keys = desk.ledger.keys("desk.call")
-    desk.ledger.client.delete(keys.job(message.id), keys.leased)
+    keys = main.ledger.keys("desk.call")
+    main.ledger.client.delete(keys.job(message.id), keys.leased)
 
     leases.renew_all()
     leases.look()
 
-    assert desk.state_of(message) == "leased"
-    assert desk.held_by("other", message).fence == held.fence, "another one's claim is refused"
+    assert main.state_of(message) == "leased"
+    assert main.held_by("other", message).fence == held.fence, "another one's claim is refused"
 
 
-def test_what_was_never_held_is_not_told(desk: Desk) -> None:
+def test_what_was_never_held_is_not_told(main: Main) -> None:
     """A message that waits in a worker is no claim."""
-    message = desk.enqueue()
-    _, request = desk.running(message)
-    desk.ledger.client.delete(desk.ledger.keys("desk.call").job(message.id))
-    leases = Leases(desk.runtime, verdicts()[1])
+    message = main.enqueue()
+    _, request = main.running(message)
+    main.ledger.client.delete(main.ledger.keys("desk.call").job(message.id))
+    leases = Leases(main.runtime, verdicts()[1])
     leases.look()
     leases.renew_all()
     leases.look()
-    assert desk.state_of(message) is None
+    assert main.state_of(message) is None
     assert request in state.active_requests
 
 
 @pytest.mark.parametrize("held", [0, 1, 450])
-def test_many_leases_are_renewed_in_few_round_trips(desk: Desk, held: int) -> None:
+def test_many_leases_are_renewed_in_few_round_trips(main: Main, held: int) -> None:
     """A worker that has reserved thousands of jobs is not late for it."""
     for _ in range(held):
-        desk.running(desk.enqueue())
+        main.running(main.enqueue())
     found, on_verdict = verdicts()
-    leases = Leases(desk.runtime, on_verdict)
+    leases = Leases(main.runtime, on_verdict)
     leases.look()
     leases.renew_all()
-    asked = desk.ledger.client.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+    asked = main.ledger.client.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
     leases.look()
     assert found == ["held"] * held
-    after = desk.ledger.client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    after = main.ledger.client.info("commandstats")["cmdstat_evalsha"]["calls"]
     assert after - asked == held
 
 

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
+from celery.exceptions import WorkerShutdown
 
 from purista_celery import Job, ResultEvents, Service, Settings, compile_app
 from purista_celery.contracts.receipt import Enqueue
@@ -40,10 +41,11 @@ def test_progress_after_a_redrive_or_a_return_is_news(
     monkeypatch.setattr(runtime.publisher, "publish", lambda event, **_: published.append(event.id))
     message = runtime.producer.message(runtime.wiring.queue("bread"), Enqueue(None), Trace())
     runtime.ledger.enqueue(message)
-    # As a pool process ends that is told to stop: the job is given back.
-    endings: list[BaseException] = [SystemExit(-(256 - 15))]
+    # As a pool process ends whose worker is told to stop: the job is given back.
+    monkeypatch.setattr("purista_celery.runtime.process.is_stopping", lambda within: True)
+    endings: list[BaseException] = [WorkerShutdown()]
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(WorkerShutdown):
         runtime.executor.execute(message, "w/1")
     for fence in ("w/2", "w/3"):
         assert runtime.executor.execute(message, fence).ending is Ending.BURIED

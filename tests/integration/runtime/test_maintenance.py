@@ -17,125 +17,125 @@ from purista_celery.runtime.relay import Relay
 from purista_celery.runtime.rescuer import Rescuer
 from purista_celery.runtime.results import ResultEventsOf
 from purista_celery.runtime.stager import Stager
-from tests.integration.runtime.desk import Desk
+from tests.integration.runtime.main_process import Main
 
 
-def rescuer_of(desk: Desk) -> tuple[Rescuer, list[ResultEventsOf], list[str]]:
+def rescuer_of(main: Main) -> tuple[Rescuer, list[ResultEventsOf], list[str]]:
     """Return a rescuer, and what it hands on."""
     results: list[ResultEventsOf] = []
     woken: list[str] = []
-    return Rescuer(desk.runtime, results.append, lambda: woken.append("")), results, woken
+    return Rescuer(main.runtime, results.append, lambda: woken.append("")), results, woken
 
 
-def test_a_dead_workers_job_is_offered_by_the_stager(desk: Desk) -> None:
+def test_a_dead_workers_job_is_offered_by_the_stager(main: Main) -> None:
     """The rescuer speaks to the ledger alone; a living worker's job is left to it."""
-    lost, kept = desk.enqueue(), desk.enqueue()
-    desk.held_by("dead", lost)
-    desk.held_by("alive", kept)
-    desk.heard("dead")
-    rescuer, _, woken = rescuer_of(desk)
+    lost, kept = main.enqueue(), main.enqueue()
+    main.held_by("dead", lost)
+    main.held_by("alive", kept)
+    main.heard("dead")
+    rescuer, _, woken = rescuer_of(main)
 
     assert rescuer.look() is False
 
-    assert (desk.state_of(lost), desk.state_of(kept)) == ("ready", "leased")
+    assert (main.state_of(lost), main.state_of(kept)) == ("ready", "leased")
     assert woken == [""]
-    [offer] = desk.ledger.take_urgent("desk.call", 10)
+    [offer] = main.ledger.take_urgent("desk.call", 10)
     assert (offer.job_id, offer.attempt) == (lost.id, 1)
 
 
-def test_in_doubt_nothing_is_taken_from_anybody(desk: Desk) -> None:
+def test_in_doubt_nothing_is_taken_from_anybody(main: Main) -> None:
     """After a gap in what was heard, leases may have passed for want of an answer."""
-    job = desk.enqueue()
-    desk.held_by("silent", job)
-    desk.heard("silent")
-    now = desk.ledger.workers.now_ms()
-    desk.ledger.client.hset(heard_key(desk.settings.namespace), "since", now + 1)
-    desk.ledger.client.hset(desk.ledger.keys("desk.call").job(job.id), "leaseExpiresAt", 1)
-    desk.ledger.client.zadd(desk.ledger.keys("desk.call").leased, {job.id: 1})
-    rescuer, _, _ = rescuer_of(desk)
+    job = main.enqueue()
+    main.held_by("silent", job)
+    main.heard("silent")
+    now = main.ledger.workers.now_ms()
+    main.ledger.client.hset(heard_key(main.settings.namespace), "since", now + 1)
+    main.ledger.client.hset(main.ledger.keys("desk.call").job(job.id), "leaseExpiresAt", 1)
+    main.ledger.client.zadd(main.ledger.keys("desk.call").leased, {job.id: 1})
+    rescuer, _, _ = rescuer_of(main)
     rescuer.look()
-    assert desk.state_of(job) == "leased"
-    desk.heard("silent")
+    assert main.state_of(job) == "leased"
+    main.heard("silent")
     rescuer.look()
-    assert desk.state_of(job) == "ready"
+    assert main.state_of(job) == "ready"
 
 
-def test_nobody_takes_himself_for_dead(desk: Desk) -> None:
+def test_nobody_takes_himself_for_dead(main: Main) -> None:
     """Who looks lives, however late its announcement is."""
-    me, job = desk.runtime.fences.worker_id, desk.enqueue()
-    desk.held_by(me, job)
-    desk.heard(me)
-    rescuer, _, _ = rescuer_of(desk)
+    me, job = main.runtime.fences.worker_id, main.enqueue()
+    main.held_by(me, job)
+    main.heard(me)
+    rescuer, _, _ = rescuer_of(main)
     rescuer.look()
-    assert desk.state_of(job) == "leased"
+    assert main.state_of(job) == "leased"
 
 
-def test_the_last_attempt_of_a_dead_worker_is_a_dead_letter_that_is_announced(desk: Desk) -> None:
+def test_the_last_attempt_of_a_dead_worker_is_a_dead_letter_that_is_announced(main: Main) -> None:
     """Its result event is handed on, and waits in the outbox until it is published."""
-    job = desk.enqueue(max_attempts=1)
-    desk.held_by("dead", job)
-    desk.heard("dead")
-    rescuer, results, woken = rescuer_of(desk)
+    job = main.enqueue(max_attempts=1)
+    main.held_by("dead", job)
+    main.heard("dead")
+    rescuer, results, woken = rescuer_of(main)
     rescuer.look()
-    assert desk.state_of(job) == "dead"
+    assert main.state_of(job) == "dead"
     assert woken == []
     [handed] = results
     assert [event.id for event in handed.events] == [f"{job.id}:dead-lettered"]
-    assert desk.app.purista.metrics("desk.call").outbox == 1
+    assert main.app.purista.metrics("desk.call").outbox == 1
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_an_unreadable_record_becomes_a_dead_letter(desk: Desk, held: bool) -> None:  # noqa: FBT001
+def test_an_unreadable_record_becomes_a_dead_letter(main: Main, held: bool) -> None:  # noqa: FBT001
     """And holds up nobody; it would be looked at for ever."""
-    broken, well = desk.enqueue(), desk.enqueue()
+    broken, well = main.enqueue(), main.enqueue()
     for job in (broken, well):
         if held:
-            desk.held_by("dead", job)
+            main.held_by("dead", job)
         else:
-            desk.ledger.unpublished("desk.call", [job.id])
-    desk.ledger.client.hset(desk.ledger.keys("desk.call").job(broken.id), "message", "{")
-    desk.heard("dead")
+            main.ledger.unpublished("desk.call", [job.id])
+    main.ledger.client.hset(main.ledger.keys("desk.call").job(broken.id), "message", "{")
+    main.heard("dead")
     if held:
-        rescuer_of(desk)[0].look()
+        rescuer_of(main)[0].look()
     else:
-        stager = Stager(desk.runtime)
+        stager = Stager(main.runtime)
         stager.look()
         stager.close()
-    assert (desk.state_of(broken), desk.state_of(well)) == ("dead", "ready")
-    [letter] = desk.app.purista.dead_letters("desk.call").list()
+    assert (main.state_of(broken), main.state_of(well)) == ("dead", "ready")
+    [letter] = main.app.purista.dead_letters("desk.call").list()
     assert (letter.job_id, letter.reason) == (broken.id, "undecodable")
 
 
-def messages(desk: Desk, queue: str = "desk.call") -> int:
+def messages(main: Main, queue: str = "desk.call") -> int:
     """Return how many messages wait in the broker."""
-    name = desk.runtime.wiring.queue(queue).broker_name
-    with desk.app.connection_for_write() as connection, connection.channel() as channel:
+    name = main.runtime.wiring.queue(queue).broker_name
+    with main.app.connection_for_write() as connection, connection.channel() as channel:
         return int(channel.queue_declare(name, passive=True).message_count)
 
 
-def test_messages_of_a_queue_that_nobody_serves_do_not_multiply(desk: Desk) -> None:
+def test_messages_of_a_queue_that_nobody_serves_do_not_multiply(main: Main) -> None:
     """However long they wait: a job is offered again only where a message can be missing."""
-    jobs = [desk.app.purista.enqueue(desk.call, n).job_id for n in range(15)]
-    stager = Stager(desk.runtime)
+    jobs = [main.app.purista.enqueue(main.call, n).job_id for n in range(15)]
+    stager = Stager(main.runtime)
     for _ in range(5):
         for job_id in jobs:
             score = {job_id: -3_600_000}
-            desk.ledger.client.zadd(desk.ledger.keys("desk.call").ready, score, incr=True)
+            main.ledger.client.zadd(main.ledger.keys("desk.call").ready, score, incr=True)
         stager.look()
-    assert messages(desk) == 15
-    with desk.app.connection_for_write() as connection, connection.channel() as channel:
-        channel.basic_get(desk.runtime.wiring.queue("desk.call").broker_name, no_ack=True)
-        channel.basic_get(desk.runtime.wiring.queue("desk.call").broker_name, no_ack=True)
+    assert messages(main) == 15
+    with main.app.connection_for_write() as connection, connection.channel() as channel:
+        channel.basic_get(main.runtime.wiring.queue("desk.call").broker_name, no_ack=True)
+        channel.basic_get(main.runtime.wiring.queue("desk.call").broker_name, no_ack=True)
     for job_id in jobs:
-        desk.ledger.client.zadd(
-            desk.ledger.keys("desk.call").ready, {job_id: -3_600_000}, incr=True
+        main.ledger.client.zadd(
+            main.ledger.keys("desk.call").ready, {job_id: -3_600_000}, incr=True
         )
     stager.look()
     stager.close()
-    assert messages(desk) == 15
+    assert messages(main) == 15
 
 
-def failing(desk: Desk, monkeypatch: pytest.MonkeyPatch, queue: str) -> list[str]:
+def failing(main: Main, monkeypatch: pytest.MonkeyPatch, queue: str) -> list[str]:
     """Let the broker refuse the messages of one queue; return the jobs that it takes."""
     taken: list[str] = []
 
@@ -144,34 +144,34 @@ def failing(desk: Desk, monkeypatch: pytest.MonkeyPatch, queue: str) -> list[str
             raise OperationalError("no such queue")
         taken.append(job.job_id)
 
-    monkeypatch.setattr(desk.runtime.producer, "offer", offer)
+    monkeypatch.setattr(main.runtime.producer, "offer", offer)
     return taken
 
 
 @pytest.mark.parametrize("refused", ["desk.call", "desk.mail"])
 def test_a_queue_that_the_broker_refuses_does_not_starve_the_others(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, refused: str
+    main: Main, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
     """A refusal ends the look; the next one begins elsewhere, and what was refused waits."""
-    jobs = {queue: desk.enqueue(queue) for queue in ("desk.call", "desk.mail")}
+    jobs = {queue: main.enqueue(queue) for queue in ("desk.call", "desk.mail")}
     for queue, job in jobs.items():
-        desk.ledger.unpublished(queue, [job.id])
-    taken = failing(desk, monkeypatch, refused)
-    stager = Stager(desk.runtime)
+        main.ledger.unpublished(queue, [job.id])
+    taken = failing(main, monkeypatch, refused)
+    stager = Stager(main.runtime)
     for _ in range(2):
         stager._trouble.tell(stager.look)
     stager.close()
     other = "desk.mail" if refused == "desk.call" else "desk.call"
     assert taken == [jobs[other].id]
-    waiting = [offer.job_id for offer in desk.ledger.take_urgent(refused, 10)]
+    waiting = [offer.job_id for offer in main.ledger.take_urgent(refused, 10)]
     assert waiting == [jobs[refused].id]
 
 
-def in_outbox(desk: Desk, job: JobMessage, *, old: bool = True) -> str:
+def in_outbox(main: Main, job: JobMessage, *, old: bool = True) -> str:
     """Let a dead letter's result event wait in the outbox."""
-    held = desk.held_by("w", job)
+    held = main.held_by("w", job)
     event = OutgoingEvent(f"{job.id}:dead-lettered", "")
-    assert desk.ledger.bury(
+    assert main.ledger.bury(
         job.queue_name,
         job.id,
         held.fence,
@@ -180,13 +180,13 @@ def in_outbox(desk: Desk, job: JobMessage, *, old: bool = True) -> str:
         events=[event],
     )
     if old:
-        key = desk.ledger.keys(job.queue_name).outbox_times
-        desk.ledger.client.zadd(key, {event.id: 1})
+        key = main.ledger.keys(job.queue_name).outbox_times
+        main.ledger.client.zadd(key, {event.id: 1})
     return event.id
 
 
 def publishing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, publish: Callable[[], None]
+    main: Main, monkeypatch: pytest.MonkeyPatch, publish: Callable[[], None]
 ) -> list[str]:
     """Let the broker do ``publish`` with each event; return the ids of those it was given."""
     given: list[str] = []
@@ -195,7 +195,7 @@ def publishing(
         given.append(event.id)
         publish()
 
-    monkeypatch.setattr(desk.runtime.publisher, "publish", each)
+    monkeypatch.setattr(main.runtime.publisher, "publish", each)
     monkeypatch.setattr("purista_celery.runtime.relay.made", _made)
     return given
 
@@ -209,31 +209,31 @@ def _made(runtime: Any, queue: JobQueue, event: OutgoingEvent) -> tuple[Outgoing
     return (OutgoingEvent(event.id, envelope.to_json()),)
 
 
-def test_the_relay_stops_at_the_first_refusal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_relay_stops_at_the_first_refusal(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would take as long to be refused; what was not published waits in the outbox."""
     for _ in range(20):
-        in_outbox(desk, desk.enqueue())
+        in_outbox(main, main.enqueue())
 
     def refuse() -> None:
         raise BrokerUnavailable("away")
 
-    given = publishing(desk, monkeypatch, refuse)
-    relay = Relay(desk.runtime)
+    given = publishing(main, monkeypatch, refuse)
+    relay = Relay(main.runtime)
     assert relay._trouble.tell(relay.look) is False
     relay.close()
     assert len(given) == 1
-    assert desk.app.purista.metrics("desk.call").outbox == 20
+    assert main.app.purista.metrics("desk.call").outbox == 20
 
 
 def test_the_relay_clears_what_it_has_published(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    main: Main, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And leaves to whoever settled what is fresh."""
-    old = in_outbox(desk, desk.enqueue())
-    in_outbox(desk, desk.enqueue(), old=False)
-    given = publishing(desk, monkeypatch, lambda: None)
-    relay = Relay(desk.runtime)
+    old = in_outbox(main, main.enqueue())
+    in_outbox(main, main.enqueue(), old=False)
+    given = publishing(main, monkeypatch, lambda: None)
+    relay = Relay(main.runtime)
     relay.look()
     relay.close()
     assert given == [old]
-    assert desk.app.purista.metrics("desk.call").outbox == 1
+    assert main.app.purista.metrics("desk.call").outbox == 1

@@ -46,7 +46,7 @@ class Message:
         return [[], self.job.to_kwargs(), {}]
 
 
-class Desk:
+class Main:
     """One worker's main process without a worker: its runtime, and hands to let things happen."""
 
     def __init__(self, url: str) -> None:
