@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TypeVar
 
 from celery import Celery
+from celery.app.amqp import AMQP
 
 from purista_celery.endpoints import Endpoints
 from purista_celery.settings import Settings
 from purista_celery.transport import connection_settings
+from purista_celery.transport.rabbitmq import Connection
 
 AppT = TypeVar("AppT", bound=Celery)
+
+
+class Messaging(AMQP):
+    """Celery's, with connections that know whether RabbitMQ blocks them."""
+
+    Connection = Connection
 
 
 def base_app(kind: type[AppT], name: str, settings: Settings, endpoints: Endpoints) -> AppT:
@@ -18,7 +26,7 @@ def base_app(kind: type[AppT], name: str, settings: Settings, endpoints: Endpoin
 
     It is not made Celery's current app, and nothing is connected yet.
     """
-    app = kind(name, set_as_current=False)
+    app = kind(name, set_as_current=False, amqp=Messaging)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",

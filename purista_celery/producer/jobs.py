@@ -19,6 +19,7 @@ from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Offer, RawMessage
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.job import JobMessage
+from purista_celery.outages import BROKER, reason
 from purista_celery.producer import masking, tracing
 from purista_celery.producer.events import BROKER_ERRORS, CONFIRM_WITHIN, RETRY_POLICY
 from purista_celery.producer.payload import dumped
@@ -170,16 +171,20 @@ class JobProducer:
                     for message in messages:
                         self._publish(queue, message, producer=producer)
         except BROKER_ERRORS as error:
+            BROKER.begins(error)
             log.warning(
                 "%d jobs of %s are accepted (%s, …), but the broker did not take all of their "
-                "messages (%s); a custodian will offer them again.",
+                "messages (%s: %s); a custodian will offer them again.",
                 len(messages),
                 queue.name,
                 messages[0].id,
                 type(error).__name__,
+                reason(error),
             )
             with _accepted_all_the_same():
                 self._ledger.unpublished(queue.name, [message.id for message in messages])
+        else:
+            BROKER.ends()
 
     def _publish(
         self, queue: JobQueue, message: JobMessage, attempts: int = 0, producer: Any = None

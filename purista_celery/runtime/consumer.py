@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 
 from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.state import maybe_shutdown
 from vine import promise
 
 from purista_celery.errors import LedgerUnavailable
 from purista_celery.ledger.decision import Failure
+from purista_celery.outages import BROKER
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime.acceptance import hear_processes
 from purista_celery.runtime.foreign import ForeignText
@@ -36,6 +39,8 @@ log.addFilter(ForeignText())
 _UNKNOWN_PAUSE = 2.0
 #: Seconds until a message is parked again when the ledger did not answer.
 _LEDGER_PAUSE = 2.0
+#: Seconds between two tries to consume from a broker that lets us connect and then fails.
+_BACK_OFF = 1.0
 
 
 class Consumer(CeleryConsumer):
@@ -91,6 +96,29 @@ class Consumer(CeleryConsumer):
             prepare(self._runtime, queue, message)
         else:
             recognise(message)
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Note that the broker is away, once (called by Celery before each try)."""
+        BROKER.begins(exc)
+        self._back_off()
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Note that the broker is away, and begin anew after a while (called by Celery)."""
+        BROKER.begins(exc)
+        super().on_connection_error_after_connected(exc)
+        self._back_off()
+
+    def _back_off(self) -> None:
+        # One that answers with refusals, such as of a queue whose node is down, does so at once.
+        maybe_shutdown()
+        time.sleep(_BACK_OFF)
+        maybe_shutdown()
+
+    def on_ready(self) -> None:
+        """Note that the broker is there again (called by Celery)."""
+        super().on_ready()
+        BROKER.ends()
+        self.timer.call_after(BROKER.QUIET, BROKER.ends)
 
     def on_close(self) -> None:
         """Let go of what was not begun (called by Celery: connection lost, or shutting down)."""

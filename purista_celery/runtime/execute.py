@@ -303,11 +303,14 @@ def _is_ending(error: BaseException) -> bool:
 
 def _patiently(ask: Callable[[], T], patience: timedelta) -> T:
     until = time.monotonic() + patience.total_seconds()
+    waited = False
     while True:
         try:
             return ask()
         except LedgerUnavailable:
             if time.monotonic() >= until:
                 raise
-            log.warning("The ledger does not answer; trying again.")
+            level = logging.DEBUG if waited else logging.WARNING
+            log.log(level, "The ledger does not answer; trying again.")
+            waited = True
             time.sleep(0.5)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps, signals
 
+from purista_celery.producer.events import BROKER_ERRORS, unaccepted
 from purista_celery.runtime import capabilities, revoked
 from purista_celery.runtime.abort import Aborter
 from purista_celery.runtime.custodian import Custodian
@@ -50,14 +52,21 @@ class RuntimeStep(bootsteps.StartStopStep):
         """Start the threads (called by Celery)."""
         del parent
         capabilities.check(self._runtime)
-        renew = None
-        with self._runtime.app.connection_for_write() as connection:
-            if isinstance(connection.transport, Transport):
-                renew = DeliveryLeases.of(connection).extend
+        renew = capabilities.patiently(self._renewal)
         self._heartbeat = Heartbeat(self._runtime, renew, Aborter(self._runtime).on_verdict)
         self._heartbeat.start()
         self._custodian.start()
         self._router.start()
+
+    def _renewal(self) -> Callable[[dict[str, float]], Any] | None:
+        """Return what renews deliveries, where the broker does not see by itself that we live."""
+        try:
+            with self._runtime.app.connection_for_write() as connection:
+                if isinstance(connection.transport, Transport):
+                    return DeliveryLeases.of(connection).extend
+        except BROKER_ERRORS as error:
+            raise unaccepted("There is no connection to the broker", error) from error
+        return None
 
     def stop(self, parent: Any) -> None:
         """Take no more events (called by Celery)."""
