@@ -59,7 +59,9 @@ _BY_CLASS: tuple[tuple[type[redis.RedisError], str], ...] = (
 )
 #: AMQP's ACCESS_REFUSED and NOT_ALLOWED.
 _AMQP_FORBIDDEN = {403, 530}
-_LONGEST = 160
+#: What Redis 7 appends to the words of a refusal within a script.
+_SCRIPT = re.compile(r" script: [0-9a-f]{40}, on @\S+$")
+_LONGEST = 200
 
 
 class Verdict(Enum):
@@ -110,8 +112,8 @@ def reason(error: BaseException) -> str:
         text = text[_WRAPPING.match(text).end() :]  # type: ignore[union-attr]  # it may be empty
         code = _code(found)
         text = text if not code or text.startswith(code) else f"{code} {text}"
-    line = " ".join(text.split())[:_LONGEST]
-    return line.rstrip(".") or type(found).__name__
+    line = _SCRIPT.sub("", " ".join(text.split())).rstrip(".")
+    return f"{line[:_LONGEST]}…" if len(line) > _LONGEST else line or type(found).__name__
 
 
 def refused(error: redis.RedisError) -> Exception | None:
@@ -199,15 +201,15 @@ class Outage:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        #: Since when it has been away, by the process' clock; empty while it is not.
+        # A dictionary, because its steps are whole: no lock that a fork might inherit.
         self._since: dict[str, float] = {}
         self._last = 0.0
         self._answers = False
 
     @property
-    def underway(self) -> bool:
-        """Whether the server is away, as far as this process has noticed."""
-        return bool(self._since)
+    def since(self) -> float | None:
+        """Since when it has been away, by the process' clock; None while it is not."""
+        return self._since.get("it")
 
     def begins(self, error: BaseException) -> None:
         """Notice that the server did not take what it was asked."""
@@ -224,12 +226,10 @@ class Outage:
         """Notice that the server did what it was asked."""
         if not self._since:
             return
-        now = time.monotonic()
-        if self._answers and now - self._last < self.QUIET:
+        if self._answers and time.monotonic() - self._last < self.QUIET:
             return
-        began = self._since.pop("it", None)
-        if began is not None:
-            log.warning("The %s takes commands again, after %.1f s.", self._name, now - began)
+        if self._since.pop("it", None) is not None:
+            log.warning("The %s takes commands again.", self._name)
 
 
 def _answered(error: BaseException) -> bool:
@@ -243,3 +243,29 @@ def _answered(error: BaseException) -> bool:
 #: This process' broker and ledger.
 BROKER = Outage("broker")
 LEDGER = Outage("ledger")
+
+
+class OncePerOutage(logging.Filter):
+    """Lets what others say at each try through once an outage, as long as it is about that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._outages: tuple[float | None, ...] = ()
+        self._said: set[tuple[str, str]] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is to be shown (called by logging)."""
+        outages = BROKER.since, LEDGER.since
+        if not any(outages) or not self._is_about_one(record):
+            return True
+        if outages != self._outages:
+            self._outages, self._said = outages, set()
+        key = record.name, str(record.msg)
+        said = key in self._said
+        self._said.add(key)
+        return not said
+
+    @staticmethod
+    def _is_about_one(record: logging.LogRecord) -> bool:
+        args = record.args if isinstance(record.args, tuple) else ()
+        return any(isinstance(each, BaseException) and verdict(each) is not None for each in args)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
 from vine import promise
@@ -105,7 +107,10 @@ class Consumer(CeleryConsumer):
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Note that the broker is away, and begin anew after a while (called by Celery)."""
         BROKER.begins(exc)
-        super().on_connection_error_after_connected(exc)
+        with warnings.catch_warnings():
+            # Of a default of later versions: we have chosen.
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
         self._back_off()
 
     def _back_off(self) -> None:

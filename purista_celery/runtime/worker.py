@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import bootsteps, signals
 
+from purista_celery.outages import OncePerOutage
 from purista_celery.producer.events import BROKER_ERRORS, unaccepted
 from purista_celery.runtime import capabilities, revoked
 from purista_celery.runtime.abort import Aborter
@@ -20,6 +21,16 @@ from purista_celery.runtime.shutdown import GracePeriod
 from purista_celery.transport import DeliveryLeases, Transport
 
 log = logging.getLogger(__name__)
+
+#: Who says at each try that a server is away.
+_REPETITIVE = (
+    "celery.worker.consumer.consumer",
+    "purista_celery.runtime.custodian",
+    "purista_celery.runtime.heartbeat",
+    "purista_celery.transport.channel",
+    "purista_celery.transport.qos",
+)
+_ONCE = OncePerOutage()
 
 
 class RuntimeStep(bootsteps.StartStopStep):
@@ -44,6 +55,8 @@ class RuntimeStep(bootsteps.StartStopStep):
         # Of this worker alone: a test may run several in one process, one after the other.
         signals.worker_shutdown.connect(self._on_shutdown, sender=worker, weak=False)
         revoked.watch()
+        for name in _REPETITIVE:
+            logging.getLogger(name).addFilter(_ONCE)
         if any(queue.is_sensitive for queue in self._runtime.served):
             # At level DEBUG, Celery's pool logs the bodies of messages.
             logging.getLogger("celery.pool").setLevel(logging.INFO)

@@ -6,6 +6,7 @@ and tells it. py-amqp leaves it at that: a publisher waits for a confirm that do
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -16,9 +17,16 @@ from kombu import connection as stock
 from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
+#: Seconds for which a block is remembered, on whatever connection: each message that is sent to see
+#: whether it has ended is in RabbitMQ afterwards, and comes on top of what is offered again.
+BLOCK_KEPT = 5.0
 #: Seconds after a missing confirm within which another one says that the broker is away. Before,
 #: it may have been lost with its connection, and a new one brings it.
 _SILENCE = 30.0
+_BLOCKED = "RabbitMQ blocks its publishers: an alarm (memory, disk) is on"
+
+#: Until when, by the process' clock, nothing is sent to a server.
+_blocked_until: dict[str, float] = {}
 
 
 class Blocked(OperationalError):
@@ -41,7 +49,7 @@ class Channel(pyamqp.Channel):
 
         Raises:
             Blocked: it takes none for now.
-            Unconfirmed: it did not confirm in time, twice.
+            Unconfirmed: it did not confirm in time, and neither did it another one before.
         """
         confirm_timeout = options.pop("confirm_timeout", None)
         connection: Any = self.connection
@@ -65,11 +73,19 @@ class Channel(pyamqp.Channel):
                 left = None if until is None else max(0.001, until - monotonic())
                 self.wait([spec.Basic.Ack, spec.Basic.Nack], callback=heard, timeout=left)
         except TimeoutError as error:
+            connection.mute = True
             if connection.is_silent_again():
                 raise Unconfirmed("no message was confirmed in time") from error
             raise
         finally:
             connection.awaits_confirm = False
+
+    def close(self, *args: Any, **options: Any) -> None:
+        """Close the channel; where nobody would answer, without asking (called by Kombu)."""
+        if getattr(self.connection, "mute", False):
+            self.collect()
+        else:
+            super().close(*args, **options)
 
 
 class _Confirm:
@@ -96,34 +112,50 @@ class AmqpConnection(pyamqp.Connection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.on_blocked, self.on_unblocked = self._blocks, self._unblocks
-        self.blocked = False
+        #: RabbitMQ reads nothing that we send.
+        self.mute = False
         self.awaits_confirm = False
 
     def refuse_if_blocked(self) -> None:
-        """Hear whether the block has ended.
+        """Hear whether a block has ended.
 
         Raises:
-            Blocked: it has not.
+            Blocked: it has not, or not as far as is known here.
         """
-        if self.blocked:
+        if self.mute:
             with suppress(TimeoutError):
                 self.drain_events(timeout=0)
-        if self.blocked:
-            raise Blocked("RabbitMQ blocks its publishers: an alarm (memory, disk) is on")
+        if self.mute or monotonic() < _blocked_until.get(self._server, 0.0):
+            raise Blocked(_BLOCKED)
 
     def is_silent_again(self) -> bool:
         """Note that a confirm did not come, and tell whether that has just happened before."""
         before, self.client.unconfirmed_at = self.client.unconfirmed_at, monotonic()
         return bool(self.client.unconfirmed_at - before < _SILENCE)
 
+    @property
+    def _server(self) -> str:
+        return str(self.host)
+
     def _blocks(self, reason: str) -> None:
         del reason  # py-amqp's own words, not the broker's
-        self.blocked = True
+        self.mute = True
+        _blocked_until[self._server] = monotonic() + BLOCK_KEPT
         if self.awaits_confirm:
-            raise Blocked("RabbitMQ blocks its publishers: an alarm (memory, disk) is on")
+            raise Blocked(_BLOCKED)
 
     def _unblocks(self) -> None:
-        self.blocked = False
+        self.mute = False
+        _blocked_until.pop(self._server, None)
+
+
+def _closed(close: Callable[[Any], None], connection: Any) -> None:
+    """Close a connection, without a word where nobody would answer."""
+    if connection.mute:
+        connection.client = None
+        connection.collect()
+    else:
+        close(connection)
 
 
 class Transport(pyamqp.Transport):
@@ -131,18 +163,26 @@ class Transport(pyamqp.Transport):
 
     Connection = AmqpConnection
 
+    def close_connection(self, connection: Any) -> None:
+        """Close the connection (called by Kombu)."""
+        _closed(super().close_connection, connection)
+
 
 class TlsTransport(pyamqp.SSLTransport):
     """The same, with TLS."""
 
     Connection = AmqpConnection
 
+    def close_connection(self, connection: Any) -> None:
+        """Close the connection (called by Kombu)."""
+        _closed(super().close_connection, connection)
+
 
 _OURS = {pyamqp.Transport: Transport, pyamqp.SSLTransport: TlsTransport}
 
 
-class Connection(stock.Connection):
-    """Kombu's connection, whose AMQP transports are those above, also after a failover."""
+class _OurTransports(stock.Connection):
+    """Has the transports above for AMQP, also after a failover to another URL."""
 
     #: Process clock.
     unconfirmed_at = float("-inf")
@@ -151,3 +191,21 @@ class Connection(stock.Connection):
         """Return the transport's class (called by Kombu)."""
         found = super().get_transport_cls()
         return _OURS.get(found, found)
+
+
+class Connection(_OurTransports):
+    """Kombu's connection, for :attr:`celery.app.amqp.AMQP.Connection`."""
+
+    def Pool(self, limit: int | None = None, **options: Any) -> stock.ConnectionPool:  # noqa: N802 (Kombu's)
+        """Return a pool of such connections (called by Kombu)."""
+        return _Pool(self, limit, **options)
+
+
+class _Pooled(stock.PooledConnection, _OurTransports):
+    """What a pool lends."""
+
+
+class _Pool(stock.ConnectionPool):
+    def new(self) -> Any:
+        """Return one more connection (called by Kombu)."""
+        return _Pooled(self, **dict(self.connection._info(resolve=False)))
