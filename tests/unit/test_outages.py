@@ -159,9 +159,9 @@ def test_what_kombu_wraps_is_read_through() -> None:
 
 def test_a_ledger_that_refuses_is_unavailable() -> None:
     """With a code of its own, and no wait, where it is a matter of permissions."""
-    with pytest.raises(LedgerUnavailable, match=r"takes nothing \(MISCONF can not save\)"):
-        with available():
-            raise redis.ResponseError(f"{PIPELINE}{SCRIPT}MISCONF can not save.")
+    says = r"takes nothing \(MISCONF can not save\)"
+    with pytest.raises(LedgerUnavailable, match=says), available():
+        raise redis.ResponseError(f"{PIPELINE}{SCRIPT}MISCONF can not save.")
     with pytest.raises(LedgerForbidden, match="NOPERM") as caught, available():
         raise exceptions.NoPermissionError("no permissions to run 'zadd'")
     assert caught.value.code == PermissionDenied.code == BrokerForbidden.code
@@ -178,18 +178,18 @@ def test_a_broker_that_does_not_let_us_has_a_code_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "final"),
+    ("error", "then"),
     [
-        (Forbidden("NOPERM"), True),
-        (UnsupportedServer("cluster"), True),
+        (Forbidden("NOPERM"), "ends"),
+        (UnsupportedServer("cluster"), "ends"),
         # A password is changed in two places, one after the other.
-        (refused(exceptions.AuthenticationError("invalid password")), False),
-        (Refusal("BUSY"), False),
+        (refused(exceptions.AuthenticationError("invalid password")), "waits"),
+        (Refusal("BUSY"), "waits"),
     ],
 )
-def test_what_a_starting_worker_does_not_wait_for(error: Exception, final: bool) -> None:
+def test_what_a_starting_worker_does_not_wait_for(error: Exception, then: str) -> None:
     """A missing right, and a server of another kind, are told at once."""
-    assert is_final(error) is final
+    assert is_final(error) is (then == "ends")
 
 
 @pytest.fixture
