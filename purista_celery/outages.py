@@ -204,6 +204,7 @@ class Outage:
         # A dictionary, because its steps are whole: no lock that a fork might inherit.
         self._since: dict[str, float] = {}
         self._last = 0.0
+        self._well_at = 0.0
         self._answers = False
 
     @property
@@ -213,7 +214,11 @@ class Outage:
 
     def begins(self, error: BaseException) -> None:
         """Notice that the server did not take what it was asked."""
-        self._last = now = time.monotonic()
+        now = time.monotonic()
+        if self._since and self._well_at > self._last and now - self._last > self.QUIET:
+            # It was over before anybody who asks seldom could be sure of it.
+            self._say_that_it_is_over()
+        self._last = now
         self._answers = _answered(error)
         if self._since.setdefault("it", now) == now:
             log.warning(
@@ -226,8 +231,11 @@ class Outage:
         """Notice that the server did what it was asked."""
         if not self._since:
             return
-        if self._answers and time.monotonic() - self._last < self.QUIET:
-            return
+        self._well_at = time.monotonic()
+        if not self._answers or self._well_at - self._last >= self.QUIET:
+            self._say_that_it_is_over()
+
+    def _say_that_it_is_over(self) -> None:
         if self._since.pop("it", None) is not None:
             log.warning("The %s takes commands again.", self._name)
 

@@ -227,6 +227,24 @@ def test_a_server_that_only_reads_is_not_well(caplog: pytest.LogCaptureFixture) 
     assert len(caplog.records) == 1
 
 
+def test_the_next_outage_is_said_to_whoever_asked_too_seldom_to_see_the_last_one_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of the pool hears of its ledger only when a job ends."""
+    outage = Outage("ledger")
+    outage.begins(Refusal("OOM"))
+    outage.ends()
+    monkeypatch.setattr(Outage, "QUIET", 0.0)
+    outage.begins(Refusal("BUSY"))
+
+    said = [record.getMessage().partition(".")[0] for record in caplog.records]
+    assert said == [
+        "The ledger takes no commands: OOM",
+        "The ledger takes commands again",
+        "The ledger takes no commands: BUSY",
+    ]
+
+
 def test_what_others_say_at_each_try_is_shown_once_an_outage(
     outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

