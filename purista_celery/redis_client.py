@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from purista_celery import outages
+from purista_celery import refusals
 
 if TYPE_CHECKING:
     from redis.connection import AbstractConnection as _Connection
@@ -40,7 +40,7 @@ class Heeding(_Connection):
         try:
             return super().read_response(*args, **options)
         except redis.RedisError as error:
-            refused = outages.refused(error)
+            refused = refusals.refused(error)
             if refused is None:
                 raise
             if not isinstance(refused, redis.RedisError):
@@ -62,7 +62,7 @@ class Heeding(_Connection):
         mode = mode.decode() if isinstance(mode, bytes) else mode
         if mode != "standalone":
             self.disconnect()  # type: ignore[no-untyped-call]
-            raise outages.unsupported(f"its mode is {mode!r}")
+            raise refusals.unsupported(f"its mode is {mode!r}")
 
 
 def heeding(kind: type[Any]) -> type[Any]:

@@ -9,8 +9,9 @@ import redis
 
 from purista_celery.errors import LedgerForbidden, LedgerUnavailable
 from purista_celery.ledger.patience import Patience
-from purista_celery.outages import LEDGER, Verdict, reason, verdict
+from purista_celery.outages import LEDGER
 from purista_celery.redis_client import ThreadClient, connection_class
+from purista_celery.refusals import Verdict, reason, verdict
 
 
 def connect(url: str) -> redis.Redis:

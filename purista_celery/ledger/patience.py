@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from purista_celery.outages import Forbidden
+from purista_celery.refusals import Forbidden
 
 T = TypeVar("T")
 

@@ -16,9 +16,10 @@ from redis.exceptions import RedisError
 
 from purista_celery.errors import BrokerForbidden, BrokerUnavailable, EventUnroutable
 from purista_celery.messages.envelope import AnyEvent, EventMessage, ScheduleTrigger, Sender, Trace
-from purista_celery.outages import BROKER, Verdict, reason, verdict
+from purista_celery.outages import BROKER
 from purista_celery.producer import routes, tracing
 from purista_celery.producer.bridge import EventBridge, Publication
+from purista_celery.refusals import Verdict, reason, verdict
 from purista_celery.transport import Condition, Transport, leads_to
 
 if TYPE_CHECKING:

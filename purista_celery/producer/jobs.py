@@ -19,11 +19,12 @@ from purista_celery.ledger.ledger import Ledger
 from purista_celery.ledger.records import Offer, RawMessage
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.job import JobMessage
-from purista_celery.outages import BROKER, reason
+from purista_celery.outages import BROKER
 from purista_celery.producer import masking, tracing
 from purista_celery.producer.events import BROKER_ERRORS, CONFIRM_WITHIN, RETRY_POLICY
 from purista_celery.producer.payload import dumped
 from purista_celery.producer.wiring import JobQueue, Wiring
+from purista_celery.refusals import reason
 
 if TYPE_CHECKING:
     from celery import Celery

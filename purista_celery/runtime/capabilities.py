@@ -24,8 +24,8 @@ from purista_celery.exports.facts import (
     dotted,
 )
 from purista_celery.exports.needs import Need, needs_of
-from purista_celery.outages import is_final
 from purista_celery.producer.wiring import JobQueue
+from purista_celery.refusals import is_final
 from purista_celery.runtime.inspection import broker_facts, ledger_facts, reachable
 from purista_celery.runtime.runtime import Runtime
 

@@ -12,8 +12,9 @@ from kombu.entity import Queue as BrokerQueue
 from purista_celery.errors import PuristaError
 from purista_celery.exports.facts import BrokerFacts, RedisFacts
 from purista_celery.ledger.connection import available
-from purista_celery.outages import BROKER, unsupported
+from purista_celery.outages import BROKER
 from purista_celery.producer.events import BROKER_ERRORS, unaccepted
+from purista_celery.refusals import unsupported
 from purista_celery.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from kombu.transport.virtual.exchange import STANDARD_EXCHANGE_TYPES
 from kombu.utils.scheduling import priority_cycle
 from redis.exceptions import NoScriptError, RedisError
 
-from purista_celery.outages import BROKER, Refusal
+from purista_celery.outages import BROKER
+from purista_celery.refusals import Refusal
 from purista_celery.transport.claim import Claim, QueueTerms
 from purista_celery.transport.delivery import Delivery
 from purista_celery.transport.publish import Publishing
@@ -308,9 +309,9 @@ class Channel(Publishing):
         if not self._waits:
             super()._subscribe()
 
-    def _receive_one(self, client: Any) -> Any:
+    def _receive_one(self, c: Any) -> Any:
         try:
-            return super()._receive_one(client)
+            return super()._receive_one(c)
         except Refusal as refusal:
             # Of what was subscribed to, or of a health check: it is subscribed to anew.
             self.refused(refusal)

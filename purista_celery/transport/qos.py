@@ -12,7 +12,7 @@ from kombu.transport.virtual import base as virtual
 from redis import Redis
 from redis.exceptions import RedisError
 
-from purista_celery.outages import Refusal
+from purista_celery.refusals import Refusal
 from purista_celery.transport.acks import AckBuffer
 from purista_celery.transport.keys import HINTS_KEPT, HINTS_LIVE_MS, Keys
 from purista_celery.transport.scripts import RESTORE, Argument

@@ -20,20 +20,9 @@ from purista_celery.errors import (
     UnsupportedServer,
 )
 from purista_celery.ledger.connection import available
-from purista_celery.outages import (
-    BROKER,
-    LEDGER,
-    Forbidden,
-    OncePerOutage,
-    Outage,
-    Refusal,
-    Verdict,
-    is_final,
-    reason,
-    refused,
-    verdict,
-)
+from purista_celery.outages import BROKER, LEDGER, OncePerOutage, Outage
 from purista_celery.producer.events import unaccepted
+from purista_celery.refusals import Forbidden, Refusal, Verdict, is_final, reason, refused, verdict
 
 AWAY, FORBIDDEN, UNSUPPORTED = Verdict.AWAY, Verdict.FORBIDDEN, Verdict.UNSUPPORTED
 #: Redis 6.2's wrapping of what a script is refused.
