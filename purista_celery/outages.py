@@ -76,6 +76,14 @@ class OncePerOutage(logging.Filter):
         self._outages: tuple[float | None, ...] = ()
         self._said: set[tuple[str, str]] = set()
 
+    def watch(self, logger: logging.Logger) -> None:
+        """Look at what ``logger`` is given, before its other filters turn errors into texts."""
+        others = [each for each in logger.filters if each is not self]
+        for each in others:
+            logger.removeFilter(each)
+        for each in (self, *others):
+            logger.addFilter(each)
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a record is to be shown (called by logging)."""
         outages = BROKER.since, LEDGER.since

@@ -59,6 +59,8 @@ _AMQP_FORBIDDEN = {403, 530}
 #: What Redis 7 appends to the words of a refusal within a script.
 _SCRIPT = re.compile(r" script: [0-9a-f]{40}, on @\S+$")
 _LONGEST = 200
+#: By name: who knows no broker reads this module, too.
+_KOMBU_AWAY = {"kombu.exceptions.OperationalError", "kombu.exceptions.LimitExceeded"}
 
 
 class Verdict(Enum):
@@ -97,8 +99,7 @@ def verdict(error: BaseException) -> Verdict | None:
             return Verdict.FORBIDDEN if code in _AMQP_FORBIDDEN else Verdict.AWAY
         if isinstance(each, OSError):
             return Verdict.AWAY
-    # Kombu's own: no connection is to be had, or none is free.
-    return Verdict.AWAY if type(error).__module__.startswith("kombu.") else None
+    return Verdict.AWAY if any(map(_is_kombus, _chain(error))) else None
 
 
 def reason(error: BaseException) -> str:
@@ -150,6 +151,12 @@ def unsupported(what: str) -> UnsupportedServer:
         f"or the primary of a replicated one. The URL leads to a node of a Redis Cluster or to a "
         f"Sentinel, which are not supported; give the address of the primary itself."
     )
+
+
+def _is_kombus(error: BaseException) -> bool:
+    """Tell whether Kombu says that the broker is away, or that no connection to it is free."""
+    names = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
+    return bool(names & _KOMBU_AWAY)
 
 
 def _of_redis(error: redis.RedisError) -> Verdict | None:

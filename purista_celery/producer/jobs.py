@@ -140,7 +140,8 @@ class JobProducer:
         Raises:
             one of ``BROKER_ERRORS``: the job stays ready and will be offered again.
         """
-        self._publish(queue, JobMessage.from_wire(offer.message), attempts=offer.attempt)
+        with _noting_outages():
+            self._publish(queue, JobMessage.from_wire(offer.message), attempts=offer.attempt)
 
     def offer_raw(self, message: RawMessage) -> None:
         """Publish a kept message as it is, to the queue that it came from.
@@ -148,7 +149,7 @@ class JobProducer:
         Raises:
             one of ``BROKER_ERRORS``: the broker did not take it.
         """
-        with self._app.producer_or_acquire() as producer:
+        with _noting_outages(), self._app.producer_or_acquire() as producer:
             producer.publish(
                 message.body,
                 exchange="",
@@ -202,6 +203,16 @@ class JobProducer:
             confirm_timeout=CONFIRM_WITHIN,
             kwargsrepr=masking.kwargsrepr(queue, message) if queue.is_sensitive else None,
         )
+
+
+@contextmanager
+def _noting_outages() -> Iterator[None]:
+    try:
+        yield
+    except BROKER_ERRORS as error:
+        BROKER.begins(error)
+        raise
+    BROKER.ends()
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class RuntimeStep(bootsteps.StartStopStep):
         signals.worker_shutdown.connect(self._on_shutdown, sender=worker, weak=False)
         revoked.watch()
         for name in _REPETITIVE:
-            logging.getLogger(name).addFilter(_ONCE)
+            _ONCE.watch(logging.getLogger(name))
         if any(queue.is_sensitive for queue in self._runtime.served):
             # At level DEBUG, Celery's pool logs the bodies of messages.
             logging.getLogger("celery.pool").setLevel(logging.INFO)

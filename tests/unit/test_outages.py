@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
-from kombu.exceptions import OperationalError
+from kombu.exceptions import EncodeError, OperationalError
 from redis import exceptions
 
 from purista_celery.errors import (
@@ -23,6 +23,8 @@ from purista_celery.ledger.connection import available
 from purista_celery.outages import BROKER, LEDGER, OncePerOutage, Outage
 from purista_celery.producer.events import unaccepted
 from purista_celery.refusals import Forbidden, Refusal, Verdict, is_final, reason, refused, verdict
+from purista_celery.runtime.foreign import ForeignText
+from purista_celery.transport.rabbitmq import Blocked
 
 AWAY, FORBIDDEN, UNSUPPORTED = Verdict.AWAY, Verdict.FORBIDDEN, Verdict.UNSUPPORTED
 #: Redis 6.2's wrapping of what a script is refused.
@@ -98,6 +100,8 @@ def test_a_refusal_is_read_in_any_wrapping(around: str, answer: str, expected: V
         (redis.TimeoutError("Timeout reading from socket"), AWAY),
         (ConnectionResetError(), AWAY),
         (OperationalError("no connection"), AWAY),
+        (Blocked("an alarm is on"), AWAY),
+        (EncodeError("no JSON"), None),
         # RabbitMQ.
         (NotFound("home node 'rabbit@a' of durable queue 'q' is down"), AWAY),
         (PreconditionFailed("inequivalent arg 'x-queue-type'"), AWAY),
@@ -239,10 +243,13 @@ def test_what_others_say_at_each_try_is_shown_once_an_outage(
 ) -> None:
     """As long as it is about that; anything else is shown."""
     monkeypatch.setattr("purista_celery.outages.BROKER", outage)
-    once = OncePerOutage()
+    once, logger = OncePerOutage(), logging.Logger("celery")
+    logger.addFilter(ForeignText())  # It makes texts of errors.
+    for _ in range(2):  # Workers of one process, one after the other.
+        once.watch(logger)
 
     def shown(text: str, *args: object) -> bool:
-        return once.filter(logging.LogRecord("celery", 30, "", 1, text, args, None))
+        return bool(logger.filter(logging.LogRecord("celery", 30, "", 1, text, args, None)))
 
     lost = "Connection to broker lost: %r", redis.ConnectionError("gone")
     assert shown(*lost)
