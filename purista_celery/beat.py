@@ -16,6 +16,7 @@ from purista_celery.endpoints import Endpoints, resolve
 from purista_celery.errors import ConfigurationError, InvalidName, InvalidSchedule
 from purista_celery.exports.manifest import Manifest, read_manifest
 from purista_celery.producer.bridges import bridge_of
+from purista_celery.redis_client import connection_class
 from purista_celery.schedules.group import plan
 from purista_celery.settings import Settings
 
@@ -47,6 +48,7 @@ def beat_app(settings: Settings) -> Celery:
             "retry_on_error": [redis.ConnectionError, redis.TimeoutError],
             "socket_timeout": PATIENCE,
             "socket_connect_timeout": PATIENCE,
+            "connection_class": connection_class(endpoints.ledger_url),
         },
         broker_connection_timeout=PATIENCE,
         broker_transport_options={

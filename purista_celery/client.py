@@ -12,7 +12,6 @@ from purista_celery.contracts.event import Event
 from purista_celery.contracts.queue import Queue
 from purista_celery.contracts.receipt import Enqueue, Receipt
 from purista_celery.errors import (
-    BrokerUnavailable,
     InvalidMessage,
     JobNotFound,
     JobUnfinished,
@@ -23,7 +22,7 @@ from purista_celery.ledger.records import JobStatus, LeaseRecord, Offer, QueueMe
 from purista_celery.messages.envelope import AnyEvent, Trace
 from purista_celery.messages.job import JobMessage
 from purista_celery.producer import masking
-from purista_celery.producer.events import BROKER_ERRORS, new_event
+from purista_celery.producer.events import BROKER_ERRORS, new_event, unaccepted
 from purista_celery.producer.invoke import invoke
 from purista_celery.producer.payload import dumped
 from purista_celery.runtime import capabilities
@@ -361,10 +360,7 @@ class DeadLetters:
         try:
             self._runtime.producer.offer_raw(raw)
         except BROKER_ERRORS as error:
-            raise BrokerUnavailable(
-                f"Dead letter {message_id!r} is kept: the broker did not take it back "
-                f"({type(error).__name__}). Check the broker and redrive it again."
-            ) from error
+            raise unaccepted(f"Dead letter {message_id!r} was not taken back", error) from error
         self._runtime.ledger.end_unpark(self._queue, message_id)
         return True
 

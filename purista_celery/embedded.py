@@ -159,7 +159,7 @@ def _executable() -> str:
 
 def _stop(directory: Path, socket: Path) -> None:
     """End the server and wait until it is gone; what it has acknowledged is in its log by then."""
-    with _client(socket) as client, contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+    with _client(socket) as client, contextlib.suppress(redis.RedisError):
         client.shutdown(nosave=True)
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
@@ -173,6 +173,8 @@ def _answers(socket: Path) -> bool:
     with _client(socket) as client:
         try:
             return bool(client.ping())
+        except redis.ResponseError:
+            return True  # there, and refusing: that is for whoever wants something of it
         except (redis.ConnectionError, redis.TimeoutError):
             return False  # nobody there, or still reading its data
 

@@ -36,18 +36,16 @@ def resolve(settings: Settings) -> Endpoints:
     """Return the endpoints that ``settings`` name, and start the embedded Redis if it is needed.
 
     Raises:
-        ConfigurationError: a URL's scheme is none that we speak.
+        ConfigurationError: a URL can not be read, its scheme is none that we speak, or several are
+            given that can not stand in for each other.
         EmbeddedRedisError: the embedded server is needed and does not start.
     """
     broker = settings.broker_url
     for variable, url in (("BROKER", broker), ("LEDGER", settings.ledger_url)):
-        if url is not None:
-            _check_readable(f"PURISTA_{variable}_URL", url)
-    if broker is not None and urlsplit(broker).scheme not in _AMQP_SCHEMES | set(_REDIS_SCHEMES):
-        raise ConfigurationError(
-            f"PURISTA_BROKER_URL: scheme {urlsplit(broker).scheme!r} is not supported; expected "
-            f"redis://, rediss://, unix:///path or amqp://."
-        )
+        for each in [] if url is None else url.split(";"):
+            _check_readable(f"PURISTA_{variable}_URL", each)
+    if broker is not None:
+        _check_kinds(broker)
     ledger = settings.ledger_url
     if ledger is None and broker is not None and urlsplit(broker).scheme in _REDIS_SCHEMES:
         ledger = broker
@@ -55,6 +53,28 @@ def resolve(settings: Settings) -> Endpoints:
         embedded = embedded_redis(settings.embedded_directory)
         broker, ledger = broker or embedded, ledger or embedded
     return Endpoints(broker_url=broker, ledger_url=redis_url(ledger))
+
+
+def _check_kinds(broker: str) -> None:
+    """Check that what Kombu may fail over to is of one kind, and one that can be failed over to.
+
+    Raises:
+        ConfigurationError: it is not; Kombu would go on with a transport of its own, which loses
+            messages.
+    """
+    schemes = [urlsplit(each).scheme for each in broker.split(";")]
+    for scheme in schemes:
+        if scheme not in _AMQP_SCHEMES | set(_REDIS_SCHEMES):
+            raise ConfigurationError(
+                f"PURISTA_BROKER_URL: scheme {scheme!r} is not supported; expected redis://, "
+                f"rediss://, unix:///path or amqp://."
+            )
+    if len(schemes) > 1 and not set(schemes) <= _AMQP_SCHEMES:
+        raise ConfigurationError(
+            f"PURISTA_BROKER_URL names {len(schemes)} brokers ({', '.join(schemes)}); expected one "
+            f"Redis, or several nodes of one RabbitMQ cluster as amqp://…;amqp://…. A Redis has "
+            f"nothing to fail over to here: give the address of its primary."
+        )
 
 
 def _check_readable(variable: str, url: str) -> None:
@@ -89,6 +109,10 @@ def redis_url(url: str) -> str:
         ConfigurationError: it names no Redis.
     """
     scheme, separator, rest = url.partition("://")
+    if ";" in url:
+        raise ConfigurationError(
+            "PURISTA_LEDGER_URL names several servers; expected one Redis, the primary."
+        )
     if scheme not in _REDIS_SCHEMES:
         # Without a scheme all of it, and so a password, would be in front of the separator.
         shown = repr(scheme) if separator else "(none)"

@@ -291,6 +291,29 @@ class ConfigurationError(PuristaError):
     code = "PURISTA_CONFIGURATION_INVALID"
 
 
+class UnsupportedServer(ConfigurationError):
+    """A URL leads to a server of a kind that this package does not work with."""
+
+    code = "PURISTA_SERVER_UNSUPPORTED"
+
+
+class PermissionDenied(ConfigurationError):
+    """A server does not let its user do what is needed; somebody has to permit it."""
+
+    code = "PURISTA_PERMISSION_DENIED"
+
+
+class LedgerForbidden(PermissionDenied, LedgerUnavailable):
+    """The ledger does not let its user do what was asked; it was not accepted.
+
+    A worker that finds this while it runs waits as in an outage, and says so.
+    """
+
+
+class BrokerForbidden(PermissionDenied, BrokerUnavailable):
+    """The broker does not let its user publish; the event was not accepted."""
+
+
 class EmbeddedRedisError(ConfigurationError):
     """The embedded Redis server could not be started."""
 

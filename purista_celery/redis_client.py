@@ -1,7 +1,9 @@
-"""redis-py clients that keep their connection from one command to the next.
+"""redis-py's connections and clients, as everything here uses them.
 
-redis-py's own takes one out of its pool for each command, asks the socket whether it is alive, and
-puts it back, which takes as long as a short command itself.
+A connection reads a refusal as what it is, an outage, for all who use it: scripts, pipelines,
+subscriptions and Kombu. A client keeps its connection from one command to the next: redis-py's own
+takes one out of its pool for each command, asks the socket whether it is alive, and puts it back,
+which takes as long as a short command itself.
 """
 
 from __future__ import annotations
@@ -9,12 +11,69 @@ from __future__ import annotations
 import os
 import threading
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 
+from purista_celery import refusals
+
+if TYPE_CHECKING:
+    from redis.connection import AbstractConnection as _Connection
+else:
+    _Connection = object
+
 #: Seconds; a server that went away meanwhile must not cost a command.
 _IDLE = 0.5
+
+
+class Heeding(_Connection):
+    """Mixed into a connection: raises a refusal as one, and takes no server but a plain Redis.
+
+    Raises:
+        Refusal: the server takes nothing for now. The answer was read, the connection is whole.
+        Forbidden: it does not let this user do that.
+        UnsupportedServer: it is a node of a cluster, or a sentinel.
+    """
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        """Return the answer to a command (called by redis-py)."""
+        try:
+            return super().read_response(*args, **options)
+        except redis.RedisError as error:
+            refused = refusals.refused(error)
+            if refused is None:
+                raise
+            if not isinstance(refused, redis.RedisError):
+                # redis-py does not expect it, and may leave other answers unread.
+                self.disconnect()  # type: ignore[no-untyped-call]
+            raise refused from error
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001
+        """Introduce ourselves, and see with whom we speak (called by redis-py)."""
+        try:
+            super().on_connect_check_health(check_health)
+        finally:
+            self._refuse_others()
+
+    def _refuse_others(self) -> None:
+        # Each server that speaks RESP3 says it unasked.
+        said: Any = self.handshake_metadata or {}
+        mode = said.get("mode", said.get(b"mode", "standalone"))
+        mode = mode.decode() if isinstance(mode, bytes) else mode
+        if mode != "standalone":
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise refusals.unsupported(f"its mode is {mode!r}")
+
+
+def heeding(kind: type[Any]) -> type[Any]:
+    """Return a class of connections that is ``kind`` and :class:`Heeding`."""
+    return kind if issubclass(kind, Heeding) else type(kind.__name__, (Heeding, kind), {})
+
+
+def connection_class(url: str) -> type[Any]:
+    """Return the class of connections that ``url`` asks for (``rediss://``, ``unix://``, …)."""
+    parts: dict[str, Any] = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
+    return heeding(parts.get("connection_class", redis.Connection))
 
 
 class KeptConnection(redis.Redis):

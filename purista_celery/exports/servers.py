@@ -43,7 +43,8 @@ def server_of(url: str | None, name: str = "broker") -> Server:
     if url is None:
         return EMBEDDED
     try:
-        parts = urlsplit(url)
+        # Several are the nodes of one cluster, each as good as the others.
+        parts = urlsplit(url.partition(";")[0])
         port = parts.port
     except ValueError:
         raise _unreadable(name) from None  # the parser's own error quotes a part of the URL

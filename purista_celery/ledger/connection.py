@@ -7,15 +7,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import redis
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-from purista_celery.errors import LedgerUnavailable
+from purista_celery.errors import LedgerForbidden, LedgerUnavailable
 from purista_celery.ledger.patience import Patience
-from purista_celery.redis_client import ThreadClient
-
-#: Answers of a Redis that is there and can not write.
-_REFUSALS = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
-_REFUSING = (OutOfMemoryError, ReadOnlyError)
+from purista_celery.outages import LEDGER
+from purista_celery.redis_client import ThreadClient, connection_class
+from purista_celery.refusals import Verdict, reason, verdict
 
 #: Seconds after which a hasty client tries no more.
 _HASTY = 0.2
@@ -44,6 +41,7 @@ def connect(
         retry_on_error=[redis.ConnectionError, redis.TimeoutError],
         health_check_interval=30,
         max_connections=MOST_CONNECTIONS,
+        connection_class=connection_class(url),
     )
     return client
 
@@ -67,19 +65,36 @@ def apart(client: redis.Redis, patience: timedelta) -> redis.Redis:
 
 @contextmanager
 def available() -> Iterator[None]:
-    """Turn redis-py's connection errors into :class:`LedgerUnavailable`."""
+    """Turn what redis-py raises over a Redis that is away, or refuses, into coded errors.
+
+    Raises:
+        LedgerUnavailable: it is away, or takes nothing for now.
+        LedgerForbidden: it does not let its user do that; this is the above, too.
+    """
     try:
         yield
-    except redis.ResponseError as error:
-        # A full, read-only or loading server: it answers, and takes nothing.
-        if not str(error).startswith(_REFUSALS) and not isinstance(error, _REFUSING):
+    except redis.RedisError as error:
+        found = verdict(error)
+        if found is None:
             raise
-        raise LedgerUnavailable(
-            f"The ledger takes nothing ({type(error).__name__}: {str(error)[:120]}). Free memory, "
-            f"or point PURISTA_LEDGER_URL at the primary; then try again."
-        ) from error
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise LedgerUnavailable(
-            f"The ledger did not answer ({type(error).__name__}). Check PURISTA_LEDGER_URL and "
-            f"that Redis runs; then try again."
-        ) from error
+        LEDGER.begins(error)
+        raise _unavailable(error, found) from error
+    LEDGER.ends()
+
+
+def _unavailable(error: redis.RedisError, found: Verdict) -> LedgerUnavailable:
+    if found is Verdict.FORBIDDEN:
+        return LedgerForbidden(
+            f"The ledger does not let its user do this ({reason(error)}). Give the user of "
+            f"PURISTA_LEDGER_URL the commands, keys and channels that it lacks, or correct its "
+            f"name and password; then try again."
+        )
+    if isinstance(error, redis.ResponseError):
+        return LedgerUnavailable(
+            f"The ledger takes nothing ({reason(error)}). Remedy what it names, or point "
+            f"PURISTA_LEDGER_URL at a primary that is well; then try again."
+        )
+    return LedgerUnavailable(
+        f"The ledger did not answer ({type(error).__name__}). Check PURISTA_LEDGER_URL and "
+        f"that Redis runs; then try again."
+    )

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from purista_celery.refusals import Forbidden
+
 T = TypeVar("T")
 
 #: Tries after the first, over about two seconds. All transitions are idempotent, so that an answer
@@ -43,7 +45,7 @@ class Patience(Retry):
         def failed(error: Exception, *count: int) -> None:
             fail(error, *count)
             began.append(time.monotonic())
-            if began[-1] - began[0] > self._patience:
+            if began[-1] - began[0] > self._patience or isinstance(error, Forbidden):
                 raise error
 
         self._trying = True

@@ -9,7 +9,7 @@ from celery.app import amqp
 from kombu.entity import Queue
 
 from purista_celery.producer.declaring import Declarations
-from purista_celery.transport.plain import Connection
+from purista_celery.transport.connection import Connection
 
 
 class AMQP(amqp.AMQP):

@@ -14,12 +14,14 @@ from kombu.entity import Queue
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from purista_celery.errors import BrokerUnavailable, EventUnroutable
+from purista_celery.errors import BrokerForbidden, BrokerUnavailable, EventUnroutable
 from purista_celery.messages.envelope import AnyEvent, EventMessage, ScheduleTrigger, Sender, Trace
+from purista_celery.outages import BROKER
 from purista_celery.producer import routes, tracing
 from purista_celery.producer.amqp import speaks_amqp
 from purista_celery.producer.bridge import EventBridge, Publication
 from purista_celery.producer.declaring import Declarations
+from purista_celery.refusals import Verdict, reason, verdict
 from purista_celery.transport import Condition, Transport, leads_to
 
 if TYPE_CHECKING:
@@ -97,9 +99,7 @@ class EventPublisher:
         try:
             producer = self._app.producer_pool.acquire(block=True)
         except BROKER_ERRORS as error:
-            raise BrokerUnavailable(
-                f"No connection to the broker: {type(error).__name__}. Check the broker."
-            ) from error
+            raise unaccepted("There is no connection to the broker", error) from error
         with producer:
             yield producer
 
@@ -229,10 +229,25 @@ class EventPublisher:
                 with self._app.producer_or_acquire(producer) as lent:
                     yield lent
             except BROKER_ERRORS as error:
-                raise BrokerUnavailable(
-                    f"Event {event.event_name!r} ({event.id}) was not accepted: "
-                    f"{type(error).__name__}. Check the broker and emit it again."
-                ) from error
+                what = f"Event {event.event_name!r} ({event.id}) was not accepted"
+                raise unaccepted(what, error) from error
+        BROKER.ends()
+
+
+def unaccepted(what: str, error: BaseException) -> BrokerUnavailable:
+    """Return the coded error of ``what`` came of one of :data:`BROKER_ERRORS`, and note the outage.
+
+    Returns:
+        a :class:`BrokerForbidden` where the broker does not let its user do that.
+    """
+    BROKER.begins(error)
+    why = f"{what}: {type(error).__name__} ({reason(error)})."
+    if verdict(error) is Verdict.FORBIDDEN:
+        return BrokerForbidden(
+            f"{why} Give the user of PURISTA_BROKER_URL the rights that it lacks, or correct its "
+            f"name and password; then try again."
+        )
+    return BrokerUnavailable(f"{why} Check the broker and try again.")
 
 
 def _message(event: AnyEvent, publication: Publication) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -28,11 +28,13 @@ from purista_celery.ledger.records import Offer, RawMessage
 from purista_celery.ledger.registry import Registry
 from purista_celery.messages.envelope import Trace
 from purista_celery.messages.job import JobMessage
+from purista_celery.outages import BROKER
 from purista_celery.producer import masking, routes, tracing
 from purista_celery.producer.declaring import Declarations, as_it_is
 from purista_celery.producer.events import BROKER_ERRORS, CONFIRM_WITHIN, RETRY_POLICY
 from purista_celery.producer.payload import dumped
 from purista_celery.producer.wiring import JobQueue, Wiring
+from purista_celery.refusals import reason
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -174,7 +176,8 @@ class JobProducer:
         """
         self._refuse_compression()
         message = JobMessage.from_wire(offer.message)
-        self._publish(queue, message, attempts=offer.attempt, producer=producer)
+        with _noting_outages():
+            self._publish(queue, message, attempts=offer.attempt, producer=producer)
 
     def offer_raw(self, message: RawMessage) -> None:
         """Publish a kept message as it is, to the queue that it came from.
@@ -185,7 +188,7 @@ class JobProducer:
         """
         queues, returned, name = self._app.amqp.queues, routes.Returned(), message.queue
         identity = str(uuid.uuid4())
-        with self._app.producer_or_acquire() as producer:
+        with _noting_outages(), self._app.producer_or_acquire() as producer:
             returned.watch(producer)
             producer.publish(
                 message.body,
@@ -219,16 +222,20 @@ class JobProducer:
                     for message in messages:
                         self._publish(queue, message, producer=producer)
         except BROKER_ERRORS as error:
+            BROKER.begins(error)
             log.warning(
                 "%d jobs of %s are accepted (%s, …), but the broker did not take all of their "
-                "messages (%s); a custodian will offer them again.",
+                "messages (%s: %s); a custodian will offer them again.",
                 len(messages),
                 queue.name,
                 messages[0].id,
                 type(error).__name__,
+                reason(error),
             )
             with _accepted_all_the_same():
                 self._ledger.unpublished(queue.name, [message.id for message in messages])
+        else:
+            BROKER.ends()
 
     def _publish(
         self, queue: JobQueue, message: JobMessage, attempts: int = 0, producer: Any = None
@@ -262,6 +269,16 @@ class JobProducer:
                 f"task_compression is set ({self._app.conf.task_compression!r}), and workers open "
                 f"no compressed message: a few bytes may be a gigabyte. Remove the setting."
             )
+
+
+@contextmanager
+def _noting_outages() -> Iterator[None]:
+    try:
+        yield
+    except BROKER_ERRORS as error:
+        BROKER.begins(error)
+        raise
+    BROKER.ends()
 
 
 @contextmanager

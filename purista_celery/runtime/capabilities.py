@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from celery.worker.state import maybe_shutdown
-from kombu.exceptions import OperationalError
 
-from purista_celery.errors import CapabilityMissing, LedgerUnavailable
+from purista_celery.errors import (
+    BrokerUnavailable,
+    CapabilityMissing,
+    LedgerUnavailable,
+)
 from purista_celery.exports.facts import (
     NOEVICTION,
     OLDEST_REDIS,
@@ -21,10 +25,12 @@ from purista_celery.exports.facts import (
 )
 from purista_celery.exports.needs import Need, needs_of
 from purista_celery.producer.wiring import JobQueue
+from purista_celery.refusals import is_final
 from purista_celery.runtime.inspection import broker_facts, ledger_facts, reachable
 from purista_celery.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 #: Seconds between two attempts to ask servers that are away.
 _ASK_EVERY = 1.0
@@ -35,6 +41,8 @@ def check(runtime: Runtime) -> None:
 
     Raises:
         CapabilityMissing: a strict contract needs what is not given.
+        UnsupportedServer: broker or ledger is a node of a cluster, or a sentinel.
+        PermissionDenied: broker or ledger does not let its user ask.
     """
     strict = runtime.settings.strict
     ledger, broker = _ask(runtime)
@@ -51,12 +59,31 @@ def check(runtime: Runtime) -> None:
 
 
 def _ask(runtime: Runtime) -> tuple[RedisFacts, BrokerFacts]:
-    """Ask both, and wait for them: a worker that starts in an outage is needed after it."""
+    return patiently(lambda: (ledger_facts(runtime), broker_facts(runtime)))
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """Return what a worker that starts asks, and wait for its servers: in an outage it is needed
+    after it.
+
+    Raises:
+        ConfigurationError: there is nothing to wait for: a server of another kind, or one that
+            does not let us.
+    """
+    said = False
     while True:
         try:
-            return ledger_facts(runtime), broker_facts(runtime)
-        except (LedgerUnavailable, OperationalError) as error:
-            log.warning("The worker waits for its ledger and its broker: %s", error)
+            return ask()
+        except (LedgerUnavailable, BrokerUnavailable) as error:
+            if is_final(error):
+                raise
+            # Once: that, and when, they take commands again is said where it is noticed.
+            log.log(
+                logging.DEBUG if said else logging.WARNING,
+                "The worker waits for its ledger and its broker: %s",
+                error,
+            )
+            said = True
             # A worker that is told to stop meanwhile does.
             maybe_shutdown()
             time.sleep(_ASK_EVERY)

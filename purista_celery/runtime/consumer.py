@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.state import maybe_shutdown
 from vine import promise
 
 from purista_celery.errors import LedgerUnavailable
 from purista_celery.ledger.decision import Failure
+from purista_celery.outages import BROKER
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime.acceptance import hear_processes
 from purista_celery.runtime.broadcasts import IN_PLACE_OF
@@ -39,6 +44,8 @@ _UNKNOWN_PAUSE = 2.0
 _LEDGER_PAUSE = 2.0
 #: Seconds until the broker is asked again for a queue that it refused.
 _REFUSED_PAUSE = 5.0
+#: Seconds between two tries to consume from a broker that lets us connect and then fails.
+_BACK_OFF = 1.0
 
 
 class Consumer(CeleryConsumer):
@@ -118,6 +125,32 @@ class Consumer(CeleryConsumer):
             if amqp.declarations.declare(self.connection, queue):
                 self.add_task_queue(queue.name)
         self._look_for_left_out_later()
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Note that the broker is away, once (called by Celery before each try)."""
+        BROKER.begins(exc)
+        self._back_off()
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Note that the broker is away, and begin anew after a while (called by Celery)."""
+        BROKER.begins(exc)
+        with warnings.catch_warnings():
+            # Of a default of later versions: we have chosen.
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
+        self._back_off()
+
+    def _back_off(self) -> None:
+        # One that answers with refusals, such as of a queue whose node is down, does so at once.
+        maybe_shutdown()
+        time.sleep(_BACK_OFF)
+        maybe_shutdown()
+
+    def on_ready(self) -> None:
+        """Note that the broker is there again (called by Celery)."""
+        super().on_ready()
+        BROKER.ends()
+        self.timer.call_after(BROKER.QUIET, BROKER.ends)
 
     def on_close(self) -> None:
         """Let go of what was not begun (called by Celery: connection lost, or shutting down)."""

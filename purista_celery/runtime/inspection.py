@@ -8,12 +8,13 @@ from typing import Any
 
 import redis
 from kombu.entity import Queue as BrokerQueue
-from kombu.exceptions import OperationalError
 
-from purista_celery.errors import LedgerUnavailable
+from purista_celery.errors import PuristaError
 from purista_celery.exports.facts import BrokerFacts, RedisFacts
 from purista_celery.ledger.connection import available
-from purista_celery.producer.events import BROKER_ERRORS
+from purista_celery.outages import BROKER
+from purista_celery.producer.events import BROKER_ERRORS, unaccepted
+from purista_celery.refusals import unsupported
 from purista_celery.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,9 @@ def ledger_facts(runtime: Runtime) -> RedisFacts:
     """Ask the ledger's Redis.
 
     Raises:
-        LedgerUnavailable: it does not answer.
+        LedgerUnavailable: it does not answer, or takes nothing.
+        LedgerForbidden: it does not let its user ask; this is the above, too.
+        UnsupportedServer: it is a node of a cluster, or a sentinel.
     """
     with available():
         return redis_facts(runtime.ledger.client)
@@ -33,14 +36,25 @@ def broker_facts(runtime: Runtime) -> BrokerFacts:
     """Ask the broker.
 
     Raises:
-        OperationalError: it does not answer.
+        BrokerUnavailable: it does not answer, or takes nothing.
+        BrokerForbidden: it does not let its user ask; this is the above, too.
+        UnsupportedServer: it is a node of a Redis Cluster, or a sentinel.
     """
+    try:
+        found = _broker_facts(runtime)
+    except BROKER_ERRORS as error:
+        raise unaccepted("The broker could not be asked what it keeps", error) from error
+    BROKER.ends()
+    return found
+
+
+def _broker_facts(runtime: Runtime) -> BrokerFacts:
     queues = _queues(runtime)
     with runtime.app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0)
         properties = getattr(connection.connection, "server_properties", None)
         if not isinstance(properties, dict):
-            found = _broker_redis(connection)
+            found = redis_facts(connection.default_channel.client)
             return BrokerFacts(
                 product="Redis",
                 version=found.version,
@@ -63,18 +77,20 @@ def reachable(runtime: Runtime) -> tuple[RedisFacts | None, BrokerFacts | None]:
     broker: BrokerFacts | None = None
     try:
         ledger = ledger_facts(runtime)
-    except (LedgerUnavailable, redis.RedisError) as error:
-        log.warning("The ledger could not be asked: %s", type(error).__name__)
+    except (PuristaError, redis.RedisError) as error:
+        log.warning("The ledger could not be asked: %s", error)
     try:
         broker = broker_facts(runtime)
-    except BROKER_ERRORS as error:
-        log.warning("The broker could not be asked: %s", type(error).__name__)
+    except PuristaError as error:
+        log.warning("The broker could not be asked: %s", error)
     return ledger, broker
 
 
 def redis_facts(client: Any) -> RedisFacts:
     """Ask a Redis; ``INFO`` is answered where ``CONFIG`` is forbidden."""
     info: Mapping[str, Any] = client.info()
+    if (mode := str(info.get("redis_mode", "standalone"))) != "standalone":
+        raise unsupported(f"its mode is {mode!r}")
     save = _setting(client, "save")
     return RedisFacts(
         version=_version(str(info["redis_version"])),
@@ -88,13 +104,6 @@ def redis_facts(client: Any) -> RedisFacts:
         fsyncs_in_rewrites=_setting(client, "no-appendfsync-on-rewrite") != "yes",
         run_id=str(info.get("run_id", "")),
     )
-
-
-def _broker_redis(connection: Any) -> RedisFacts:
-    try:
-        return redis_facts(connection.default_channel.client)
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise OperationalError(str(error)) from error
 
 
 def _setting(client: Any, name: str) -> str | None:

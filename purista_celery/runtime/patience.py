@@ -23,12 +23,14 @@ def patiently(ask: Callable[[], T], patience: timedelta) -> T:
         LedgerUnavailable: it did not within ``patience``.
     """
     until = time.monotonic() + patience.total_seconds()
+    waited = False
     while True:
         try:
             return ask()
         except LedgerUnavailable:
             if time.monotonic() >= until:
                 raise
-            # Not often: a try takes seconds where nobody answers.
-            log.warning("The ledger does not answer; trying again.")
+            level = logging.DEBUG if waited else logging.WARNING
+            log.log(level, "The ledger does not answer; trying again.")
+            waited = True
             time.sleep(_PAUSE)

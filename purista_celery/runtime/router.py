@@ -22,9 +22,11 @@ from purista_celery.errors import ConfigurationError, InvalidMessage, LedgerUnav
 from purista_celery.ledger import underway
 from purista_celery.messages.envelope import AnyEvent, Trace
 from purista_celery.messages.wire import check_json, digest
+from purista_celery.outages import BROKER
 from purista_celery.producer import routes, tracing
 from purista_celery.producer.amqp import speaks_amqp
 from purista_celery.producer.declaring import Declarations
+from purista_celery.producer.events import BROKER_ERRORS
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.intake import MALFORMED, keep
@@ -39,6 +41,8 @@ PREFETCH = 20
 BINDINGS_EVERY = 5.0
 #: Seconds until the broker is asked again for an inbox that it refused.
 REFUSED_EVERY = 5.0
+#: Seconds until it starts anew after the broker failed it.
+_PAUSE = 1.0
 
 
 class Router(ConsumerMixin):
@@ -97,8 +101,9 @@ class Router(ConsumerMixin):
         )
 
     def on_connection_error(self, exc: Exception, interval: float) -> None:
-        """Say that routing waits (called by Kombu before each reconnect)."""
-        log.warning("The router lost its broker (%s); trying again in %s s", exc, interval)
+        """Note that routing waits (called by Kombu before each reconnect)."""
+        BROKER.begins(exc)
+        log.debug("The router lost its broker (%s); trying again in %s s", exc, interval)
 
     def on_iteration(self) -> None:
         """Bind inboxes again whose bindings somebody has deleted (called by Kombu).
@@ -124,11 +129,15 @@ class Router(ConsumerMixin):
     def _route(self) -> None:
         while not self._stopping.is_set():
             try:
-                self.run()
+                for _ in self.consume(limit=None):
+                    pass
+            except BROKER_ERRORS as error:
+                # A lost connection, a queue whose node is down: it is another time, or elsewhere.
+                BROKER.begins(error)
+                self._stopping.wait(_PAUSE)
             except Exception:
-                # Kombu reconnects by itself; what gets here is not a lost connection.
                 log.exception("The router failed; it starts anew")
-                self._stopping.wait(1)
+                self._stopping.wait(_PAUSE)
         self.connection.release()
 
     def _handler(self, queue: JobQueue) -> Any:
@@ -162,11 +171,14 @@ class Router(ConsumerMixin):
         log.error("An event for %s is no envelope and now a dead letter: %s", queue.name, error)
 
     def _until_stored(self, message: Any, store: Callable[[], None]) -> None:
+        waited = False
         while not self._stopping.is_set():
             try:
                 store()
             except (LedgerUnavailable, ConfigurationError) as error:
-                log.warning("The router waits: %s", error)
+                level = logging.DEBUG if waited else logging.WARNING
+                log.log(level, "The router waits: %s", error)
+                waited = True
                 self._stopping.wait(0.5)
             else:
                 message.ack()

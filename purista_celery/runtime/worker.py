@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps, signals
 
+from purista_celery.outages import OncePerOutage
+from purista_celery.producer.events import BROKER_ERRORS, unaccepted
 from purista_celery.runtime import capabilities, revoked
 from purista_celery.runtime.abort import Aborter
 from purista_celery.runtime.heartbeat import Heartbeat
@@ -22,6 +25,14 @@ from purista_celery.runtime.stager import Stager
 from purista_celery.transport import DeliveryLeases, Transport
 
 log = logging.getLogger(__name__)
+
+#: Who says at each try that a server is away.
+_REPETITIVE = (
+    "celery.worker.consumer.consumer",
+    "purista_celery.transport.channel",
+    "purista_celery.transport.qos",
+)
+_ONCE = OncePerOutage()
 
 
 class RuntimeStep(bootsteps.StartStopStep):
@@ -50,6 +61,8 @@ class RuntimeStep(bootsteps.StartStopStep):
         # Of this worker alone: a test may run several in one process, one after the other.
         signals.worker_shutdown.connect(self._on_shutdown, sender=worker, weak=False)
         revoked.watch()
+        for name in _REPETITIVE:
+            _ONCE.watch(logging.getLogger(name))
         if any(queue.is_sensitive for queue in self._runtime.served):
             # At level DEBUG, Celery's pool logs the bodies of messages.
             logging.getLogger("celery.pool").setLevel(logging.INFO)
@@ -58,10 +71,7 @@ class RuntimeStep(bootsteps.StartStopStep):
         """Start the threads (called by Celery)."""
         del parent
         capabilities.check(self._runtime)
-        renew = None
-        with self._runtime.app.connection_for_write() as connection:
-            if isinstance(connection.transport, Transport):
-                renew = DeliveryLeases.of(connection).extend
+        renew = capabilities.patiently(self._renewal)
         aborter = Aborter(self._runtime, self._relay.hand)
         self._heartbeat = Heartbeat(self._runtime, renew, aborter.on_verdict)
         self._heartbeat.start()
@@ -74,6 +84,16 @@ class RuntimeStep(bootsteps.StartStopStep):
         """The worker ends, however it came to that (called by Celery, before any process ends)."""
         del parent
         begin_stopping()
+
+    def _renewal(self) -> Callable[[dict[str, float]], Any] | None:
+        """Return what renews deliveries, where the broker does not see by itself that we live."""
+        try:
+            with self._runtime.app.connection_for_write() as connection:
+                if isinstance(connection.transport, Transport):
+                    return DeliveryLeases.of(connection).extend
+        except BROKER_ERRORS as error:
+            raise unaccepted("There is no connection to the broker", error) from error
+        return None
 
     def stop(self, parent: Any) -> None:
         """Take no more events (called by Celery)."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import redis
 
+from purista_celery.errors import PuristaError
+
 #: Seconds between two tries to listen, while the store is away; and between two looks at whether
 #: to stop.
 _PAUSE = 0.5
@@ -46,5 +48,6 @@ class Bell:
                     while not self._closed.is_set():
                         if channels.get_message(timeout=_PAUSE):
                             self._rung.set()
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, PuristaError, OSError):
+                # What it is, who serves the groups says.
                 self._closed.wait(_PAUSE)

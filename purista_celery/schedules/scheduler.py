@@ -14,7 +14,12 @@ from kombu.utils.url import maybe_sanitize_url
 from redbeat import RedBeatScheduler
 from redbeat.schedulers import get_redis
 
-from purista_celery.errors import BeatConflict, ConfigurationError, PuristaError
+from purista_celery.errors import (
+    BeatConflict,
+    ConfigurationError,
+    PuristaError,
+    UnsupportedServer,
+)
 from purista_celery.redis_client import ThreadClient
 from purista_celery.schedules.bell import Bell
 from purista_celery.schedules.clock import LedgerClock
@@ -71,7 +76,7 @@ class Scheduler(RedBeatScheduler):
         for host in self._hosts:
             try:
                 host.release()
-            except redis.RedisError as error:
+            except (redis.RedisError, PuristaError) as error:
                 logger.warning("beat: the lock was not released, it expires: %s", error)
         self._bell.close()
         super().close()
@@ -127,7 +132,8 @@ class Scheduler(RedBeatScheduler):
         name = host.group.keys.group
         try:
             wait = host.tick()
-        except BeatConflict:
+        except (BeatConflict, UnsupportedServer):
+            # Nothing to wait for: somebody has to change a setting.
             raise
         except (redis.RedisError, PuristaError) as error:
             self._report(host, f"{type(error).__name__}: {error}")

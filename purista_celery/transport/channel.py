@@ -16,6 +16,8 @@ from kombu.utils.encoding import bytes_to_str, ensure_bytes
 from kombu.utils.scheduling import priority_cycle
 from redis.exceptions import NoScriptError, RedisError
 
+from purista_celery.outages import BROKER
+from purista_celery.refusals import Refusal
 from purista_celery.transport.claim import Claim, QueueTerms
 from purista_celery.transport.delivery import (
     UNREADABLE,
@@ -40,6 +42,9 @@ QUICK = 0.1
 
 #: After so many quick callbacks a consumer is given several messages at once again.
 QUICK_AGAIN = 20
+
+#: Seconds until a broker that refused is asked again; its connections are kept meanwhile.
+REFUSED_PAUSE = 1.0
 
 
 class Channel(Publishing):
@@ -85,6 +90,8 @@ class Channel(Publishing):
         #: its callback; one slow callback may be a machine that was busy.
         self._slow_for = 0
         self._unrecorded: set[str] = set()
+        #: Process clock; nothing is asked of the broker before.
+        self._asks_again_at = 0.0
         self._tokens = _new_tokens()
         super().__init__(*args, **kwargs)
 
@@ -155,9 +162,8 @@ class Channel(Publishing):
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
-        if not queues:
+        if not queues or self._waits or not self._put_back_lost_claim():
             return
-        self._put_back_lost_claim()
         limit = self.qos.free(1 if self._one_at_a_time else min(self.claim_limit, MOST_CLAIMED))
         if limit and (self.qos.acks or not self._drained):
             command = self._claim_command(queues, limit)
@@ -191,6 +197,11 @@ class Channel(Publishing):
         connection = self.client.connection
         try:
             reply = self.client.parse_response(connection, command, **options)
+        except Refusal as refusal:
+            # The connection is whole, and nothing was done: a script is refused at its first write.
+            self._take_back_claim()
+            self.refused(refusal)
+            return []
         except self.connection_errors:
             connection.disconnect()
             self._abandon_claim()
@@ -203,6 +214,7 @@ class Channel(Publishing):
         except self.ResponseError:
             self._abandon_claim()
             raise
+        BROKER.ends()
         claim, self._claim = self._claim, None
         if claim is None:
             self._drained = False
@@ -216,6 +228,10 @@ class Channel(Publishing):
         """Read one broadcast; one that falls over its consumer holds up no others."""
         try:
             return super()._receive_one(c)
+        except Refusal as refusal:
+            # Of what was subscribed to, or of a health check: it is subscribed to anew.
+            self.refused(refusal)
+            raise Empty from refusal
         except UNREADABLE as error:
             logger.warning("A broadcast message can not be read and is dropped: %r", error)
             return False
@@ -288,21 +304,51 @@ class Channel(Publishing):
             logger.warning("%d claimed messages wait for their leases to end: %r", len(tags), error)
 
     def _abandon_claim(self) -> None:
+        """Give up a claim that may have been done: what it brought is put back later."""
+        self._lost_claim = self._take_back_claim() or self._lost_claim
+
+    def _take_back_claim(self) -> Claim | None:
         claim, self._claim = self._claim, None
         if claim is not None:
             self.qos.acks.put_back(claim.acks)
-            self._lost_claim = claim
         self._drained = False
+        return claim
 
-    def _put_back_lost_claim(self) -> None:
+    def _put_back_lost_claim(self) -> bool:
+        """Tell whether there is none, or none any more."""
         if self._lost_claim is not None:
-            self.qos.restore(self._lost_claim.possible_tags(), counted=False)
+            try:
+                self.qos.restore(self._lost_claim.possible_tags(), counted=False)
+            except Refusal as refusal:
+                self.refused(refusal)
+                return False
             self._lost_claim = None
+        return True
+
+    def refused(self, refusal: Refusal) -> None:
+        """Leave a broker that takes nothing alone for a while.
+
+        To Celery it is no lost connection: what is unacknowledged stays with this worker.
+        """
+        BROKER.begins(refusal)
+        self._asks_again_at = monotonic() + REFUSED_PAUSE
+
+    @property
+    def _waits(self) -> bool:
+        return monotonic() < self._asks_again_at
 
     def settle(self) -> None:
         """Send waiting acknowledgements, unless the next claim is about to take them along."""
-        if self._qos is not None and self._qos.acks and self._claim is None:
+        if self._qos is None or not self._qos.acks or self._claim is not None or self._waits:
+            return
+        try:
             self._qos.acks.flush()
+        except Refusal as refusal:
+            self.refused(refusal)
+
+    def _subscribe(self) -> None:
+        if not self._waits:
+            super()._subscribe()
 
     def close(self) -> None:
         """Put back what is not settled, then close; what a claim under way brings goes unseen."""

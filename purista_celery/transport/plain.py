@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kombu.connection import Connection as KombuConnection
 from kombu.exceptions import DecodeError
 from kombu.transport import pyamqp
 from kombu.transport.virtual.base import Message as VirtualMessage
 
+from purista_celery.transport import rabbitmq
 from purista_celery.transport.bounds import Bounds
 from purista_celery.transport.channel import Channel as RedisChannel
-from purista_celery.transport.transport import Transport as RedisTransport
+from purista_celery.transport.transport import Transport
 
 #: The transport option that holds the :class:`Bounds` of a body, as a mapping.
 OPTION = "body_bounds"
@@ -68,26 +68,26 @@ class RedisMessage(_Closed, VirtualMessage):
     """Of our Redis transport."""
 
 
-class AmqpChannel(pyamqp.Channel):
-    """Kombu's, with these messages."""
+class AmqpChannel(rabbitmq.Channel):
+    """With these messages."""
 
     Message: Any = AmqpMessage
 
 
-class AmqpConnection(pyamqp.Connection):
-    """Kombu's, with these channels."""
+class AmqpConnection(rabbitmq.AmqpConnection):
+    """With these channels."""
 
     Channel = AmqpChannel
 
 
-class AmqpTransport(pyamqp.Transport):
-    """Kombu's for ``amqp://``, with these connections."""
+class AmqpTransport(rabbitmq.Transport):
+    """For ``amqp://``, with these connections."""
 
     Connection = AmqpConnection
 
 
-class AmqpTlsTransport(pyamqp.SSLTransport):
-    """Kombu's for ``amqps://``, with these connections."""
+class AmqpTlsTransport(rabbitmq.TlsTransport):
+    """For ``amqps://``, with these connections."""
 
     Connection = AmqpConnection
 
@@ -96,24 +96,10 @@ class _RedisChannel(RedisChannel):
     Message: Any = RedisMessage
 
 
-class _RedisTransport(RedisTransport):
+class RedisTransport(Transport):
+    """For Redis, with these messages."""
+
     Channel = _RedisChannel
-
-
-_IN_PLACE_OF: Mapping[type, type] = {
-    pyamqp.Transport: AmqpTransport,
-    pyamqp.SSLTransport: AmqpTlsTransport,
-    RedisTransport: _RedisTransport,
-}
-
-
-class Connection(KombuConnection):
-    """Kombu's, with these transports, also after it has switched to another of its URLs."""
-
-    def get_transport_cls(self) -> Any:
-        """Return ours in the place of the one that the URL names (called by Kombu)."""
-        named: Any = super().get_transport_cls()
-        return _IN_PLACE_OF.get(named, named)
 
 
 def _headers_of(raw: Any) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 from redis import Redis
 
-from purista_celery.redis_client import KeptConnection
+from purista_celery.redis_client import KeptConnection, heeding
 from purista_celery.transport.keys import HINTS_KEPT, HINTS_LIVE_MS, Keys
 from purista_celery.transport.scripts import PUBLISH, Argument, Condition, fan_out
 
@@ -64,6 +64,7 @@ class Publishing(stock.Channel):
             # Kombu takes these from the URL of a socket, where the transport has moved them out.
             broker = self.connection.client
             params.update(username=broker.userid, password=broker.password)
+        params["connection_class"] = heeding(params["connection_class"])
         return params
 
     def _disconnect_pools(self) -> None:

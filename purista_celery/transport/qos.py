@@ -12,6 +12,7 @@ from kombu.transport.virtual import base as virtual
 from redis import Redis
 from redis.exceptions import RedisError
 
+from purista_celery.refusals import Refusal
 from purista_celery.transport.acks import AckBuffer
 from purista_celery.transport.keys import HINTS_KEPT, HINTS_LIVE_MS, Keys
 from purista_celery.transport.scripts import RESTORE, Argument
@@ -119,7 +120,10 @@ class QoS(stock.QoS):
         if (self._vrestore_count - 1) % (interval or 1) or now - self._restored_at < pause:
             return
         self._restored_at = now
-        self._run_restore("next", counted=True, limit=num or BATCH)
+        try:
+            self._run_restore("next", counted=True, limit=num or BATCH)
+        except Refusal as refusal:
+            self.channel.refused(refusal)
 
     def restore_by_tag(
         self,

@@ -9,15 +9,18 @@ from __future__ import annotations
 import hashlib
 import inspect
 
+import amqp
 import pytest
 from billiard import common, pool
 from celery.apps import worker
 from celery.concurrency import asynpool, prefork
 from celery.worker import request
 from celery.worker.consumer import consumer
+from kombu import connection as kombu_connection
 from kombu.connection import Connection
 from kombu.transport import redis
 from kombu.transport.virtual import base, exchange
+from redis import connection as redis_py
 
 SHAPES = {
     "redis.QoS": "2a3e5c43dc03",
@@ -43,6 +46,17 @@ SHAPES = {
     "redis.Channel._deliver_fanout_message": "06662335a70a",
     "redis.Channel._brpop_read": "c42518699709",
     "redis.Channel._poll_error": "2c941c0124b9",
+    "redis.Channel._subscribe": "e2d449e9f594",
+    "redis.Channel._receive": "b215b6226f2f",
+    "amqp.Channel.basic_publish_confirm": "4140656833f6",
+    "amqp.Channel._basic_publish": "435fd18a6c88",
+    "amqp.Channel.close": "c230d093c167",
+    "amqp.Connection.collect": "96c9a41ec9ba",
+    "amqp.Connection._on_blocked": "c2bb70d72ddb",
+    "kombu.ConnectionPool.new": "bfd71d1f6d0c",
+    "kombu.Connection.Pool": "047689e510e9",
+    "redis_py.AbstractConnection.on_connect_check_health": "fb8e8114ccbf",
+    "redis_py.Connection.read_response": "695c89984330",
     "redis.Channel._get": "be26a9f1eb4c",
     "redis.Channel._q_for_pri": "f3997660680d",
     "redis.Channel.priority": "3268c345339a",
@@ -91,6 +105,9 @@ SHAPES = {
 }
 UPSTREAM = {
     "redis": redis,
+    "redis_py": redis_py,
+    "amqp": amqp,
+    "kombu": kombu_connection,
     "base": base,
     "exchange": exchange,
     "Connection": Connection,

@@ -14,9 +14,11 @@ import celery
 import pytest
 
 from purista_celery.contracts.schedule import Schedule
-from purista_celery.errors import ConfigurationError, InvalidCron
+from purista_celery.errors import ConfigurationError, InvalidCron, UnsupportedServer
 from purista_celery.exports.manifest import Manifest, Rejected, write_entry
+from purista_celery.refusals import Refusal
 from purista_celery.schedules.group import plan
+from purista_celery.schedules.host import GroupHost
 from purista_celery.schedules.scheduler import Scheduler
 from purista_celery.settings import Settings
 from tests.support.servers import free_port
@@ -81,6 +83,27 @@ def test_what_holds_up_one_group_is_no_sleep_of_another(schedule: Make) -> None:
     first, second = Scheduler(app_of(manifest))._hosts
     assert first._awake is second._awake
     assert first._time is second._time
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [(Refusal("BUSY running a script"), ""), (UnsupportedServer("a sentinel"), "a sentinel")],
+)
+def test_a_store_that_refuses_holds_a_group_up_and_one_of_another_kind_ends_beat(
+    schedule: Make, monkeypatch: pytest.MonkeyPatch, error: Exception, ends: str
+) -> None:
+    """The first is an outage; about the second somebody has to do something."""
+
+    def tick(self: GroupHost) -> float:
+        raise error
+
+    monkeypatch.setattr(GroupHost, "tick", tick)
+    scheduler = Scheduler(app_of(Manifest((schedule(),))))
+    if ends:
+        with pytest.raises(UnsupportedServer, match=ends):
+            scheduler.serve()
+    else:
+        assert scheduler.serve() == scheduler.max_interval
 
 
 def test_a_beat_without_schedules_idles() -> None:
