@@ -13,12 +13,12 @@ from amqp import Message as AmqpRaw
 from kombu.transport import pyamqp
 
 from purista_celery.transport import connection_settings
+from purista_celery.transport.connection import Connection
 from purista_celery.transport.plain import (
     OPTION,
     AmqpMessage,
     AmqpTlsTransport,
     AmqpTransport,
-    Connection,
     RedisMessage,
     Refused,
 )
