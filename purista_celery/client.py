@@ -344,7 +344,7 @@ class DeadLetters:
             try:
                 self._runtime.producer.offer(queue, Offer(job_id, message, 0))
             except BROKER_ERRORS:
-                # It is ready in the ledger; a custodian offers it when the broker is back.
+                # It is ready in the ledger; a stager offers it when the broker is back.
                 return True
         return True
 

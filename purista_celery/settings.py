@@ -88,10 +88,10 @@ class Settings(BaseSettings):
     #: is tried a few times. Two thirds of the liveness at the most, so that a worker which waits
     #: for its broker is not taken for dead. The ledger has its own patience.
     broker_timeout: Time = 10 * SECOND
-    #: How often a custodian looks for due, expired and lost jobs; the liveness at the most.
+    #: How often stager, rescuer and relay look for what is to be done; the liveness at the most.
     custodian_interval: Time = SECOND
     #: A ready job whose message was not seen for longer than this is offered again; no less than
-    #: the custodian's interval.
+    #: that interval.
     lost_grace: Span = Field(default=10 * SECOND, ge=SECOND)
     #: How long a message for a queue that no worker here knows is offered again (a deploy in
     #: progress) before it becomes a dead letter.

@@ -499,7 +499,7 @@ class Ledger:
         )
 
     def unpublished(self, queue: str, job_ids: Sequence[str]) -> None:
-        """Say that ready jobs have no message; a custodian offers them as soon as it can."""
+        """Say that ready jobs have no message; a stager offers them as soon as it can."""
         if job_ids:
             with available():
                 self.client.zadd(self.keys(queue).ready, dict.fromkeys(job_ids, 1), xx=True)

@@ -18,11 +18,11 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
     #: The job is completed, cancelled or dead.
     SETTLED = "settled"
-    #: The job waits for its time; a custodian will offer it.
+    #: The job waits for its time; a stager will offer it.
     NOT_DUE = "not_due"
     #: A worker holds the job under a live lease.
     HELD = "held"
-    #: The queue is paused; a custodian offers the job after that.
+    #: The queue is paused; a stager offers the job after that.
     PAUSED = "paused"
     #: An earlier job of its partition is unfinished; it is offered when its turn comes.
     BEHIND = "behind"
@@ -163,7 +163,7 @@ class OutgoingEvent:
 
     id: str
     #: Empty where the outcome was written by a process that knows no contracts, such as beat: a
-    #: custodian, who does, makes the event from the job's record, or forgets it.
+    #: relay, which does, makes the event from the job's record, or forgets it.
     envelope: str
 
 

@@ -225,7 +225,7 @@ class JobProducer:
             BROKER.begins(error)
             log.warning(
                 "%d jobs of %s are accepted (%s, …), but the broker did not take all of their "
-                "messages (%s: %s); a custodian will offer them again.",
+                "messages (%s: %s); a stager will offer them again.",
                 len(messages),
                 queue.name,
                 messages[0].id,

@@ -66,7 +66,7 @@ def abandon(
 def give_back(runtime: Runtime, message: JobMessage, fence: str) -> bool:
     """Give a running job back for its holder, uncounted; or cancel it if somebody asked for that.
 
-    It is offered at once: this worker may be about to end, and its custodian with it. The caller
+    It is offered at once: this worker may be about to end, and its stager with it. The caller
     sees to it that the job does not go on here.
 
     Returns:

@@ -131,7 +131,7 @@ class JobRequest(Request):
             except LedgerUnavailable:
                 continue
             return
-        # The lease has run out; a custodian takes care of it.
+        # The lease has run out; a rescuer takes care of it.
 
     def _abandon(self, failure: Failure) -> None:
         held = self.message.headers.get(fence.HEADER)

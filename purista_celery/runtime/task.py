@@ -68,7 +68,7 @@ class JobTask(Task):
         if execution.ending is Ending.COMPLETED:
             return execution.output
         if execution.ending is Ending.RETRIED:
-            # Nothing is published for it: the ledger keeps the delay, a custodian offers the job.
+            # Nothing is published for it: the ledger keeps the delay, a stager offers the job.
             raise Retry(
                 message=execution.reason,
                 exc=AttemptFailed(execution.reason),

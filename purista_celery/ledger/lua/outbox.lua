@@ -1,5 +1,5 @@
 -- Takes result events that wait for longer than a while; their clocks start anew, so that of
--- several custodians one publishes.
+-- several relays one publishes.
 -- KEYS: 1 outbox  2 outbox times
 -- ARGV: 1 waiting for at least (ms)  2 at most
 -- Returns a flat list of event id, event.

@@ -47,7 +47,7 @@ def test_a_producer_killed_between_ledger_and_broker_leaves_a_job_that_runs(
     faults: Faulty,
 ) -> None:
     """The fastest dies when the job is stored and its message is not published: the others have
-    its receipt, and a custodian offers the job.
+    its receipt, and a stager offers the job.
     """
     reached = arm(faults.stage.directory, "remembered")
 

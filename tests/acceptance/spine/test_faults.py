@@ -240,7 +240,7 @@ def test_a_lost_record_is_made_again_from_the_message(spine: Spine) -> None:
 
 
 def test_an_enqueue_without_a_broker_is_accepted_and_runs_later(redis_spine: Spine) -> None:
-    """The ledger has it; the custodian offers it once there is a broker."""
+    """The ledger has it; the stager offers it once there is a broker."""
     spine = redis_spine
     from purista_celery import Settings, compile_app
     from tests.acceptance.spine.services import listener, service

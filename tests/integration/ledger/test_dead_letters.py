@@ -28,7 +28,7 @@ def test_a_redriven_dead_letter_starts_anew_on_its_queue(book: Book) -> None:
 
 
 def test_a_redrive_can_be_delayed(book: Book) -> None:
-    """A custodian offers it when it is due."""
+    """A stager offers it when it is due."""
     job_id = book.dead()
     assert book.redrive(job_id, HOUR) is not None
     assert book.where(job_id) == ("scheduled", {"scheduled"})

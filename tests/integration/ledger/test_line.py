@@ -76,7 +76,7 @@ def test_a_delayed_job_takes_its_place_when_it_is_due(book: Book) -> None:
 
 
 def test_a_job_whose_record_is_lost_holds_nobody_up(book: Book) -> None:
-    """Nor does one that ended without a word: the custodian looks at lines that are quiet."""
+    """Nor does one that ended without a word: the stager looks at lines that are quiet."""
     first, second = (book.ready(partition_key="acme") for _ in range(2))
     assert book.claim(second).verdict is BEHIND
     book.client.delete(book.keys.job(first))

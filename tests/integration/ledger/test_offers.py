@@ -1,4 +1,4 @@
-"""What a custodian takes: what is due, lost, expired, or waits in the outbox."""
+"""What maintenance takes: what is due, lost, expired, or waits in the outbox."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_due_jobs_are_taken_earliest_first_and_in_batches(book: Book) -> None:
     assert book.take_due() == [jobs[2], jobs[1], jobs[0]]
 
 
-def test_of_several_custodians_one_offers_a_due_job(book: Book) -> None:
+def test_of_several_stagers_one_offers_a_due_job(book: Book) -> None:
     """Each job goes to one of them."""
     jobs = [book.scheduled() for _ in range(50)]
     for job_id in jobs:
@@ -99,7 +99,7 @@ def test_a_lost_job_without_a_record_is_forgotten(book: Book) -> None:
 
 
 def test_lost_jobs_are_taken_in_batches_each_by_one(book: Book) -> None:
-    """Of several custodians, and at most as many as were asked for."""
+    """Of several stagers, and at most as many as were asked for."""
     jobs = [book.ready() for _ in range(50)]
     for job_id in jobs:
         book.age(job_id, 2 * HOUR)
@@ -176,7 +176,7 @@ def test_an_event_that_waits_in_the_outbox_is_taken_once_per_while(book: Book) -
     assert book.client.zrange(book.keys.outbox_times, 0, -1) == [second.id]
 
 
-def test_of_several_custodians_one_publishes_an_event(book: Book) -> None:
+def test_of_several_relays_one_publishes_an_event(book: Book) -> None:
     """Each event goes to one of them, in batches."""
     events = [OutgoingEvent(f"{n}:success", "{}") for n in range(20)]
     book.bury(book.held(), events=events)

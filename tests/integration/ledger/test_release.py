@@ -57,7 +57,7 @@ def test_a_released_jobs_checkpoint_stays(book: Book) -> None:
 
 
 def test_a_released_job_has_just_been_seen(book: Book) -> None:
-    """It is offered by its worker; only if that fails, by a custodian."""
+    """It is offered by its worker; only if that fails, by a stager."""
     job_id = book.held()
     book.age(job_id, 2 * HOUR)
     book.release(job_id)

@@ -89,7 +89,7 @@ def test_an_abandoned_job_is_retried_for_its_holder(book: Book) -> None:
 
 
 def test_who_comes_back_is_told_that_the_job_was_retried_without_it(book: Book) -> None:
-    """A worker that was frozen past its lease, and of two custodians the second."""
+    """A worker that was frozen past its lease, and of two rescuers the second."""
     job_id = book.held("w1/1")
     book.age(job_id, 2 * HOUR)
     assert book.retry(job_id, "w1/1", abandoned=book.abandoned("")) is True

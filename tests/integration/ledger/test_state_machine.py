@@ -29,7 +29,7 @@ from purista_celery.contracts.receipt import Receipt
 from purista_celery.ledger.records import Verdict
 from tests.integration.ledger.book import HOUR, NOW, STATES, Book
 
-#: Long enough that a custodian offers the job, whatever its grace.
+#: Long enough that a stager offers the job, whatever its grace.
 FOREVER = 10**6
 #: Leases last one hour and jobs are held for four at most; this much passes at once.
 STEP = 2
@@ -407,7 +407,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.book.where(job.id) == (None, set())
         assert self.book.claim(job.id).verdict is Verdict.UNKNOWN
 
-    # Time, and the custodian
+    # Time, and maintenance
 
     @some(*UNFINISHED)
     @rule(number=pick, for_all=flags)
@@ -420,7 +420,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 job.unseen += STEP
 
     @rule(dead=st.sets(workers))
-    def a_custodian_looks(self, dead: set[str]) -> None:
+    def maintenance_looks(self, dead: set[str]) -> None:
         expired = {
             j.id
             for j in self.jobs.values()

@@ -33,7 +33,7 @@ def ledger() -> Iterator[RedisServer]:
 def test_a_confirm_that_never_comes_is_not_waited_for(
     line: Line, ledger: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An emitter gets a coded error; a job is accepted and will be offered by a custodian."""
+    """An emitter gets a coded error; a job is accepted and will be offered by a stager."""
     for module in (events, jobs):
         monkeypatch.setattr(module, "CONFIRM_WITHIN", 0.5)
     service = Service("confirms")
