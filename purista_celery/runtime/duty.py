@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from purista_celery.errors import PuristaError
 from purista_celery.producer.events import BROKER_ERRORS
+from purista_celery.refusals import verdict
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +64,16 @@ class Duty(threading.Thread):
 
 
 class Trouble:
-    """Says once that something fails, now and then that it still does, and once that it works."""
+    """Says once that something fails, now and then that it still does, and once that it works.
+
+    Of a server that is away the process says so itself, once (:mod:`purista_celery.outages`).
+    """
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._began: float | None = None
         self._said = 0.0
+        self._level = logging.WARNING
 
     def tell(self, do: Callable[[], bool]) -> bool:
         """Return what ``do`` returns; False where it fails, and nothing is raised."""
@@ -92,11 +97,14 @@ class Trouble:
         if self._said and now - self._said < SAID_AGAIN:
             return False
         self._said = now
-        log.warning("The %s waits (for %.0f s): %s", self._what, now - self._began, error)
+        self._level = logging.WARNING if verdict(error) is None else logging.DEBUG
+        waited = now - self._began
+        log.log(self._level, "The %s waits (for %.0f s): %s", self._what, waited, error)
         return True
 
     def ends(self) -> None:
         """Say that it works again, if it did not."""
         if self._began is not None:
-            log.warning("The %s goes on after %.0f s", self._what, time.monotonic() - self._began)
+            waited = time.monotonic() - self._began
+            log.log(self._level, "The %s goes on after %.0f s", self._what, waited)
         self._began, self._said = None, 0.0
