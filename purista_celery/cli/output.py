@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         from purista_celery.errors import PuristaError
 
+        # The error that ends the command says it, too.
+        logging.getLogger("purista_celery.outages").disabled = True
         try:
             return super().invoke(ctx)
         except PuristaError as error:

@@ -185,7 +185,7 @@ def status_of(queue: str, job_id: str, record: Mapping[str, str]) -> JobStatus:
         tenant_id=message.get("tenantId"),
         principal_id=message.get("principalId"),
         worker=record.get("worker"),
-        raw=record.get("raw") or unreadable,
+        raw=record.get("raw", unreadable),
     )
 
 

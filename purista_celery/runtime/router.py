@@ -177,7 +177,7 @@ class Router(ConsumerMixin):
                 store()
             except (LedgerUnavailable, ConfigurationError) as error:
                 level = logging.DEBUG if waited else logging.WARNING
-                log.log(level, "The router waits: %s", error)
+                log.log(level, "The router waits for the ledger: %s", error)
                 waited = True
                 self._stopping.wait(0.5)
             else:
