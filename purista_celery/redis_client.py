@@ -41,7 +41,7 @@ class Heeding(_Connection):
             return super().read_response(*args, **options)
         except redis.RedisError as error:
             refused = refusals.refused(error)
-            if refused is None:
+            if refused is None or (type(refused) is refusals.Refusal and _is_over(error)):
                 raise
             if not isinstance(refused, redis.RedisError):
                 # redis-py does not expect it, and may leave other answers unread.
@@ -63,6 +63,14 @@ class Heeding(_Connection):
         if mode != "standalone":
             self.disconnect()  # type: ignore[no-untyped-call]
             raise refusals.unsupported(f"its mode is {mode!r}")
+
+
+def _is_over(error: redis.RedisError) -> bool:
+    """Tell whether redis-py has given the connection up with this answer (no room for clients).
+
+    A pipeline would go on to read what is the answer to a command for it.
+    """
+    return isinstance(error, redis.ConnectionError) and not isinstance(error, redis.ResponseError)
 
 
 def heeding(kind: type[Any]) -> type[Any]:

@@ -610,6 +610,21 @@ class Ledger:
             text = self.client.hget(self.keys(queue).job(job_id), "message")
         return None if text is None else str(text)
 
+    def held_by(self, worker_id: str, queues: Sequence[str]) -> list[tuple[str, str, str]]:
+        """Return what a worker holds on ``queues``, as (queue, job id, fence)."""
+        found: list[tuple[str, str, str]] = []
+        with available():
+            pipe = self.client.pipeline(transaction=False)
+            for queue in queues:
+                pipe.smembers(self.keys(queue).held(worker_id))
+            held = [(q, str(i)) for q, ids in zip(queues, pipe.execute(), strict=True) for i in ids]
+            for queue, job_id in held:
+                pipe.hmget(self.keys(queue).job(job_id), "state", "fence")
+            for (queue, job_id), (state, fence) in zip(held, pipe.execute(), strict=True):
+                if state == "leased":
+                    found.append((queue, job_id, str(fence)))
+        return found
+
     def held(self, queue: str, job_id: str) -> Claim | None:
         """Return the claim under which a job is held, or None if it is not."""
         fields = ("state", "fence", "attempt", "maxAttempts", "windowStart", "redrives")

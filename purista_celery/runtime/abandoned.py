@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 
 from purista_celery.ledger.decision import Bury, Cancel, Failure, Retry
 from purista_celery.ledger.records import Abandoned, Offer, Settled
@@ -61,6 +62,24 @@ def abandon(
     if results is not None:
         publish(results)
     return decision
+
+
+def give_up_stray(
+    runtime: Runtime,
+    queue: str,
+    job_id: str,
+    fence: str,
+    publish: Callable[[ResultEventsOf], None],
+) -> None:
+    """End an attempt that this worker holds, as the ledger says, and that is over here."""
+    text = runtime.ledger.message(queue, job_id)
+    held = None if text is None else held_by(runtime, JobMessage.from_wire(text), fence)
+    if held is None:
+        return
+    error = "The ledger had lost how it ended, and its worker does not run it any more."
+    failure = Failure("outcome_lost", error, delay=timedelta(0))
+    if isinstance(abandon(runtime, held, failure, publish), Retry):
+        runtime.ledger.unpublished(queue, [job_id])
 
 
 def give_back(runtime: Runtime, message: JobMessage, fence: str) -> bool:

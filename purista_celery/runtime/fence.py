@@ -11,6 +11,10 @@ import itertools
 import os
 import socket
 import uuid
+from collections import OrderedDict
+
+#: Deliveries of which a worker remembers that they are over.
+_REMEMBERED = 20_000
 
 #: The message header that carries the fence from the main process to the child.
 HEADER = "purista_fence"
@@ -30,10 +34,21 @@ class FenceMint:
         """Return a fence that no other delivery has."""
         return f"{self.worker_id}/{next(self._numbers)}"
 
+    def end(self, fence: str) -> None:
+        """Note that a delivery is over here: whatever it held, nobody runs it any more."""
+        self._over[fence] = None
+        while len(self._over) > _REMEMBERED:
+            self._over.popitem(last=False)
+
+    def is_over(self, fence: str) -> bool:
+        """Tell whether a delivery of this worker is known to be over."""
+        return fence in self._over
+
     def _begin(self) -> None:
         #: Names the worker whose main process this is.
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._numbers = itertools.count(1)
+        self._over: OrderedDict[str, None] = OrderedDict()
 
 
 def worker_of(fence: str) -> str:

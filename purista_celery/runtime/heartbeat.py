@@ -38,6 +38,8 @@ class Heartbeat:
         renew_deliveries: called with ``{delivery tag: seconds}`` where the broker's own leases
             need renewing (our Redis transport).
         on_verdict: told of each renewed job what the ledger said and whether to cancel it.
+        on_stray: told of queue, job and fence of what the ledger says that this worker holds, and
+            of which it knows that it is over.
     """
 
     def __init__(
@@ -45,10 +47,11 @@ class Heartbeat:
         runtime: Runtime,
         renew_deliveries: Callable[[dict[str, float]], Any] | None,
         on_verdict: OnVerdict,
+        on_stray: Callable[[str, str, str], Any],
     ) -> None:
         leases = Leases(runtime, on_verdict)
         self._announcer = Announcer(runtime, on_gap=leases.renew_all)
-        self._duties: list[Duty] = [self._announcer, leases]
+        self._duties: list[Duty] = [self._announcer, leases, Strays(runtime, on_stray)]
         if renew_deliveries is not None:
             self._duties.append(Deliveries(runtime.settings.liveness_ttl, renew_deliveries))
 
@@ -185,6 +188,30 @@ class Leases(Duty):
             longest_hold=queue.longest_hold,
         )
         self._ledger.recall(JobMessage.from_kwargs(request.message.payload[1]), holding)
+
+
+class Strays(Duty):
+    """Finds what the ledger says that this worker holds, and what this worker knows to be over.
+
+    A ledger that has gone back in time (a replica that lagged was promoted) has forgotten how it
+    ended; a claim whose answer got lost was never begun. Nobody else can tell it from a job that
+    runs at a living worker, and its lease may be long.
+    """
+
+    def __init__(self, runtime: Runtime, on_stray: Callable[[str, str, str], Any]) -> None:
+        super().__init__("stray finder", runtime.settings.liveness_ttl)
+        self._ledger = runtime.ledger.apart(runtime.settings.ledger_timeout)
+        self._fences = runtime.fences
+        self._queues = [queue.name for queue in runtime.served]
+        self._on_stray = on_stray
+
+    def look(self) -> bool:
+        """Give up each of them."""
+        held = self._ledger.held_by(self._fences.worker_id, self._queues)
+        for queue, job_id, held_as in held:
+            if self._fences.is_over(held_as):
+                self._on_stray(queue, job_id, held_as)
+        return False
 
 
 def _fence_of(request: Any) -> str | None:

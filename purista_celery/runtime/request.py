@@ -79,6 +79,21 @@ class JobRequest(Request):
             self._settle(partial(self._abandon, Failure(type(error).__name__, text_of(error))))
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
+    def acknowledge(self) -> None:
+        """Acknowledge the message (called by Celery): this delivery is over."""
+        self._end()
+        super().acknowledge()
+
+    def reject(self, requeue: bool = False) -> None:  # noqa: FBT001 - Celery's signature
+        """Give the message back (called by Celery): this delivery is over."""
+        self._end()
+        super().reject(requeue)
+
+    def _end(self) -> None:
+        held = self.message.headers.get(fence.HEADER)
+        if held is not None:
+            runtime_of(self.app).fences.end(str(held))
+
     def info(self, safe: bool = False) -> Any:  # noqa: FBT001 - Celery's signature
         """Return what ``celery inspect`` and Flower show of it: of a sensitive job, what is masked.
 

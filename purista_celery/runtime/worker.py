@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import bootsteps, signals
@@ -11,6 +12,7 @@ from celery import bootsteps, signals
 from purista_celery.outages import OncePerOutage
 from purista_celery.producer.events import BROKER_ERRORS, unaccepted
 from purista_celery.runtime import capabilities, revoked
+from purista_celery.runtime.abandoned import give_up_stray
 from purista_celery.runtime.abort import Aborter
 from purista_celery.runtime.heartbeat import Heartbeat
 from purista_celery.runtime.orphans import OrphanWatch
@@ -73,7 +75,8 @@ class RuntimeStep(bootsteps.StartStopStep):
         capabilities.check(self._runtime)
         renew = capabilities.patiently(self._renewal)
         aborter = Aborter(self._runtime, self._relay.hand)
-        self._heartbeat = Heartbeat(self._runtime, renew, aborter.on_verdict)
+        give_up = partial(give_up_stray, self._runtime, publish=self._relay.hand)
+        self._heartbeat = Heartbeat(self._runtime, renew, aborter.on_verdict, give_up)
         self._heartbeat.start()
         for duty in (self._relay, self._stager, self._rescuer):
             duty.start()

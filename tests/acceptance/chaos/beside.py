@@ -39,12 +39,12 @@ def runs_beside_themselves(history: History) -> Iterator[Violation]:
 
 
 def outcomes_are_taken(history: History) -> Iterator[Violation]:
-    """What a handler came to counts, if its worker lived all the while."""
+    """What a handler came to counts, if its worker lived until it had said so."""
     asked = {job_id for job_id, _ in history.cancelled}
     for run in history.runs:
         if run.outcome != "lease_lost" or run.ended is None or run.job_id in asked:
             continue
-        if _was_alive(history, run, run.ended):
+        if _was_alive(history, run, run.settled or run.ended):
             yield Violation(
                 "dropped", run.job_id, f"nobody took what attempt {run.attempt} came to"
             )

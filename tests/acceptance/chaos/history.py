@@ -42,6 +42,8 @@ class Run:
     outcome: str | None = None
     #: The post whose process ran it.
     post: str = "-"
+    #: When that was known: it waits for a ledger that is away.
+    settled: float | None = None
 
     @property
     def taken(self) -> bool:
@@ -186,7 +188,7 @@ def read_trace(lines: Iterable[str]) -> tuple[tuple[Run, ...], tuple[Heard, ...]
             run = (words[0], words[2])
             runs[run] = replace(runs[run], ended=float(at))
         elif what == "settled" and (run := (words[0], words[1])) in runs:
-            runs[run] = replace(runs[run], outcome=words[2])
+            runs[run] = replace(runs[run], outcome=words[2], settled=float(at))
         elif what == "heard":
             occurrence = None if words[3] == "-" else float(words[3])
             heard.append(Heard(words[0], words[1], words[2], float(at), occurrence))

@@ -10,8 +10,9 @@ import pytest
 from celery.worker import state
 
 from purista_celery.ledger.keys import workers_key
+from purista_celery.runtime.abandoned import give_up_stray
 from purista_celery.runtime.fence import FenceMint
-from purista_celery.runtime.heartbeat import Announcer, Deliveries, Heartbeat, Leases
+from purista_celery.runtime.heartbeat import Announcer, Deliveries, Heartbeat, Leases, Strays
 from tests.integration.runtime.main_process import LIFE, Main
 from tests.support.waiting import until
 
@@ -26,7 +27,7 @@ def test_a_broker_that_does_not_answer_stops_neither_announcement_nor_lease(main
     """Its thread hangs; the worker is alive all the same, and its jobs' leases do not pass."""
     held, _ = main.running(main.enqueue())
     hung, found = threading.Event(), verdicts()
-    heartbeat = Heartbeat(main.runtime, lambda tags: hung.wait(60), found[1])
+    heartbeat = Heartbeat(main.runtime, lambda tags: hung.wait(60), found[1], print)
     heartbeat._duties[1].renew_all()  # type: ignore[attr-defined]
     key = main.ledger.keys("desk.call").leased
     main.ledger.client.zadd(key, {held.message.id: 1})
@@ -91,6 +92,28 @@ def test_a_claim_that_the_ledger_has_lost_is_told_again_while_the_job_runs(main:
 
     assert main.state_of(message) == "leased"
     assert main.held_by("other", message).fence == held.fence, "another one's claim is refused"
+
+
+def test_what_the_ledger_takes_for_held_and_is_over_is_given_up(main: Main) -> None:
+    """It went back to before the job was settled; nobody else can tell that it does not run."""
+    job, running = main.enqueue(max_attempts=5), main.enqueue()
+    held, _ = main.running(running)
+    over = main.held_by(main.runtime.fences.worker_id, job)
+    main.held_by("another", main.enqueue())
+    given_up: list[tuple[str, str, str]] = []
+    strays = Strays(main.runtime, lambda *what: given_up.append(what))
+    strays.look()
+    assert given_up == []
+    main.runtime.fences.end(over.fence)
+    strays.look()
+    assert given_up == [("desk.call", job.id, over.fence)]
+
+    give_up_stray(main.runtime, *given_up[0], publish=print)
+    give_up_stray(main.runtime, *given_up[0], publish=print)
+    assert (main.state_of(job), main.state_of(running)) == ("ready", "leased")
+    assert [offer.job_id for offer in main.ledger.take_urgent("desk.call", 10)] == [job.id]
+    assert main.app.purista.job(job.id).reason == "outcome_lost"
+    assert held.fence != over.fence
 
 
 def test_what_was_never_held_is_not_told(main: Main) -> None:

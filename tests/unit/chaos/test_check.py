@@ -326,7 +326,7 @@ def test_a_trace_is_read_as_runs_and_events() -> None:
     )
     assert runs == (
         Run("j", 1, "a", 1.0, post="worker1"),
-        Run("j", 2, "b", 2.0, ended=3.0, outcome="completed"),
+        Run("j", 2, "b", 2.0, ended=3.0, outcome="completed", settled=3.1),
     )
     assert events == (
         Heard("first", "e", "s", 2.5, occurrence=7.0),
