@@ -36,8 +36,6 @@ def loading() -> Iterator[redis.Redis]:
             port=server.server_address[1],
             protocol=2,
             retry=Retry(NoBackoff(), 0),
-            lib_name=None,
-            lib_version=None,
         )
         yield redis.Redis(connection_pool=pool)
         pool.disconnect()
