@@ -15,6 +15,7 @@ to its job may stand beside errors, or deeper. The first of these that is anywhe
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -88,7 +89,16 @@ Outcome = Settleable | Ended
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """Return what it means that a handler raised ``error``."""
+    """Return what it means that a handler raised ``error``, whatever that does when looked at."""
+    try:
+        return _outcome_of(error)
+    except BaseException:  # noqa: BLE001 - a job must end, also if its error can not be read
+        # Nor may it be raised further: it would be in the way of whoever tells of it.
+        stands_for_it = _stand_in(error)
+    return Failed(Failure(type(error).__name__, text_of(error)), stands_for_it)
+
+
+def _outcome_of(error: BaseException) -> Outcome:
     leaves = list(_leaves(error))
     if ending := [each for each in leaves if _is_ending(each)]:
         return Ended(ending[0])
@@ -166,6 +176,9 @@ def _rank(settlement: Settlement) -> int:
 
 def _is_ending(error: BaseException) -> bool:
     """Tell whether the process is being ended, from a handler that calls ``sys.exit``."""
+    if threading.current_thread() is not threading.main_thread():
+        # No signal interrupts it: this is of the handler's own making.
+        return False
     if isinstance(error, WorkerShutdown | WorkerTerminate):
         return True
     # Billiard's handler of signals raises it, having written down that it did.

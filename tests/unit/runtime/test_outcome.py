@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded, WorkerShutdown
+from celery.exceptions import SoftTimeLimitExceeded, WorkerShutdown, WorkerTerminate
 
 from purista_celery.errors import (
     BrokerUnavailable,
@@ -171,3 +174,50 @@ def test_a_delay_that_is_no_timedelta_is_told() -> None:
 def test_a_delay_into_the_past_is_none(delay: timedelta) -> None:
     """The job would be due before it was enqueued, and its status could not be read."""
     assert retried("again", delay).failure.delay == timedelta(0)
+
+
+class NoClass(Exception):
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        raise ZeroDivisionError
+
+
+class NoCause(Exception):
+    @property
+    def __cause__(self) -> BaseException:  # type: ignore[override]
+        raise SystemExit(3)
+
+
+class NoParts(ExceptionGroup[Exception]):
+    @property
+    def exceptions(self) -> tuple[Exception, ...]:
+        raise LookupError
+
+
+def no_parts() -> Exception:
+    return NoParts("odd", [ValueError()])
+
+
+@pytest.mark.parametrize("make", [NoClass, NoCause, no_parts])
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_an_error_that_can_not_be_looked_at_is_one_all_the_same(
+    make: Callable[[], Exception], *, is_deep: bool
+) -> None:
+    """And what is told of it can be printed; one that escaped would hold its job and its thread."""
+    error = ExceptionGroup("deep", [make()]) if is_deep else make()
+
+    outcome = outcome_of(error)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.failure.reason == type(error).__name__
+    assert outcome.cause is not None
+    assert traceback.format_exception(outcome.cause)
+
+
+@pytest.mark.parametrize("error", [WorkerShutdown(0), WorkerTerminate(1)])
+def test_a_thread_of_a_pool_does_not_end_the_process(error: SystemExit) -> None:
+    """No signal interrupts it, and Celery would leave the job's request in its slot for ever."""
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(outcome_of, error).result()
+
+    assert summary(outcome) == (type(error).__name__, False)
