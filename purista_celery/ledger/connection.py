@@ -74,15 +74,19 @@ def available() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        found = verdict(error)
+        found = unavailable(error)
         if found is None:
             raise
         LEDGER.begins(error)
-        raise _unavailable(error, found) from error
+        raise found from error
     LEDGER.ends()
 
 
-def _unavailable(error: redis.RedisError, found: Verdict) -> LedgerUnavailable:
+def unavailable(error: redis.RedisError) -> LedgerUnavailable | None:
+    """Return what is to be said of a ledger that raised ``error``; None if it is a fault."""
+    found = verdict(error)
+    if found is None:
+        return None
     if found is Verdict.FORBIDDEN:
         return LedgerForbidden(
             f"The ledger does not let its user do this ({reason(error)}). Give the user of "

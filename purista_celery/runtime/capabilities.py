@@ -59,7 +59,10 @@ def check(runtime: Runtime) -> None:
 
 
 def _ask(runtime: Runtime) -> tuple[RedisFacts, BrokerFacts]:
-    return patiently(lambda: (ledger_facts(runtime), broker_facts(runtime)))
+    ledger, broker = patiently(lambda: (ledger_facts(runtime), broker_facts(runtime)))
+    # Whoever may ask for facts may still have no right to the keys, or to a script.
+    patiently(lambda: runtime.ledger.workers.look(runtime.settings.liveness_ttl))
+    return ledger, broker
 
 
 def patiently(ask: Callable[[], T]) -> T:

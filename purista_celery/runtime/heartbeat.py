@@ -7,6 +7,7 @@ on another's server: a broker that is away is no reason to let the ledger's leas
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -131,17 +132,22 @@ class Leases(Duty):
         self._on_verdict = on_verdict
         #: When each delivery was last renewed, or first seen.
         self._renewed: dict[str, float] = {}
+        #: They are all due, whatever was done when.
+        self._all_due = threading.Event()
         #: What the ledger said of each delivery that holds its job.
         self._held: dict[str, Renewed] = {}
 
     def renew_all(self) -> None:
-        """Renew them all at once, due or not."""
-        self._renewed = dict.fromkeys(self._renewed, float("-inf"))
+        """Renew them all at once, due or not (called by other threads)."""
+        self._all_due.set()
         self.wake()
 
     def look(self) -> bool:
         """Renew what is due."""
         now = time.monotonic()
+        if self._all_due.is_set():
+            self._all_due.clear()
+            self._renewed = dict.fromkeys(self._renewed, float("-inf"))
         requests = {held: request for request in reserved() if (held := _fence_of(request))}
         self._renewed = {held: self._renewed.get(held, now) for held in requests}
         self._held = {held: known for held, known in self._held.items() if held in requests}

@@ -8,7 +8,10 @@ from functools import partial
 from typing import Any
 
 from celery import bootsteps, signals
+from celery.exceptions import WorkerShutdown
+from celery.platforms import EX_FAILURE
 
+from purista_celery.errors import ConfigurationError
 from purista_celery.outages import OncePerOutage
 from purista_celery.producer.events import BROKER_ERRORS, unaccepted
 from purista_celery.runtime import capabilities, revoked
@@ -70,10 +73,18 @@ class RuntimeStep(bootsteps.StartStopStep):
             logging.getLogger("celery.pool").setLevel(logging.INFO)
 
     def start(self, parent: Any) -> None:
-        """Start the threads (called by Celery)."""
+        """Start the threads (called by Celery).
+
+        Raises:
+            WorkerShutdown: a setting, a permission or a server has to be changed first.
+        """
         del parent
-        capabilities.check(self._runtime)
-        renew = capabilities.patiently(self._renewal)
+        try:
+            capabilities.check(self._runtime)
+            renew = capabilities.patiently(self._renewal)
+        except ConfigurationError as error:
+            log.critical("The worker ends: %s", error)
+            raise WorkerShutdown(EX_FAILURE) from error
         aborter = Aborter(self._runtime, self._relay.hand)
         give_up = partial(give_up_stray, self._runtime, publish=self._relay.hand)
         self._heartbeat = Heartbeat(self._runtime, renew, aborter.on_verdict, give_up)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 import uuid
 from datetime import timedelta
 from typing import Any
 
+import click
 import redis
 from celery.utils.log import get_logger
 from kombu.utils.url import maybe_sanitize_url
@@ -20,6 +22,7 @@ from purista_celery.errors import (
     PuristaError,
     UnsupportedServer,
 )
+from purista_celery.ledger.connection import unavailable
 from purista_celery.redis_client import ThreadClient
 from purista_celery.schedules.bell import Bell
 from purista_celery.schedules.clock import LedgerClock
@@ -37,6 +40,14 @@ MAX_INTERVAL = 1.0
 _REPORT_EVERY = 30.0
 #: A lock must outlive this many ticks, or it would be lost by an ordinary delay.
 _TICKS_PER_LOCK = 3
+
+
+def _was_not_said(record: logging.LogRecord) -> bool:
+    """Leave out Celery's traceback of what :meth:`Scheduler.tick` has said in a line."""
+    return not (record.exc_info and isinstance(record.exc_info[1], click.ClickException))
+
+
+logger.addFilter(_was_not_said)
 
 
 class Scheduler(RedBeatScheduler):
@@ -63,8 +74,16 @@ class Scheduler(RedBeatScheduler):
             logger.error("beat: schedule %s is not fired: %s", entry.key, entry.error)
 
     def tick(self) -> float:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Serve each group once, and wait until there is something to do again."""
-        self._bell.wait(self.serve())
+        """Serve each group once, and wait until there is something to do again.
+
+        Raises:
+            ClickException: a setting has to be changed first. It ends the command with status 1.
+        """
+        try:
+            self._bell.wait(self.serve())
+        except ConfigurationError as error:
+            logger.critical("beat ends: %s", error)
+            raise click.ClickException(str(error)) from None
         return 0.0
 
     def serve(self) -> float:
@@ -135,8 +154,11 @@ class Scheduler(RedBeatScheduler):
         except (BeatConflict, UnsupportedServer):
             # Nothing to wait for: somebody has to change a setting.
             raise
-        except (redis.RedisError, PuristaError) as error:
-            self._report(host, f"{type(error).__name__}: {error}")
+        except redis.RedisError as error:
+            self._report(host, str(unavailable(error) or f"{type(error).__name__}: {error}"))
+            return self.max_interval
+        except PuristaError as error:
+            self._report(host, str(error))
             return self.max_interval
         if self._reported.pop(name, None) is not None:
             logger.warning("beat: group %s goes on", name)

@@ -41,7 +41,7 @@ STOPS_WITHIN = 30.0
 QUEUES = (
     *("plain", "delayed", "failing", "buried", "abandoned", "inspected", "keyed", "stale"),
     *("cancelled", "ranked", "ordered", "paused", "surviving", "unreadable"),
-    *("bound", "cut", "late", "removed"),
+    *("bound", "cut", "late", "removed", "unserved"),
 )
 
 

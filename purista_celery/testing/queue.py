@@ -14,9 +14,11 @@ from kombu.messaging import Producer
 from purista_celery.errors import CapabilityMissing, JobNotFound
 from purista_celery.ledger.records import Settled, Verdict
 from purista_celery.runtime import capabilities, inspection
+from purista_celery.runtime.depth import depth
 from purista_celery.runtime.execute import Ending
-from purista_celery.testing.bench import Bench, expect
-from purista_celery.testing.contracts import LEASE, MAX_ATTEMPTS, RETRY_DELAY, Work
+from purista_celery.runtime.stager import Stager
+from purista_celery.testing.bench import SOON, Bench, expect
+from purista_celery.testing.contracts import LEASE, MAX_ATTEMPTS, REQUIRED, RETRY_DELAY, Work
 
 HOUR = timedelta(hours=1)
 
@@ -199,6 +201,46 @@ def a_removed_record_is_made_again(bench: Bench) -> None:
     bench.until(lambda: bench.notes.runs_of(receipt.job_id), "it runs")
     status = bench.ended(receipt)
     expect(status.status == "completed", "status 'completed'", status.status)
+
+
+def a_running_job_outlives_its_record(bench: Bench) -> None:
+    """A job whose record is lost while it runs is settled, and its required event is heard."""
+    keys = bench.ledger.keys(bench.queue(REQUIRED).name)
+    bench.notes.released.clear()
+    try:
+        receipt = bench.enqueue(REQUIRED, Work(mode="hold", n=4))
+        bench.until(lambda: bench.notes.runs_of(receipt.job_id), "it runs")
+        bench.ledger.client.delete(keys.job(receipt.job_id))
+        bench.ledger.client.zrem(keys.leased, receipt.job_id)
+    finally:
+        bench.notes.released.set()
+    heard = f"{receipt.job_id}:success"
+    bench.until(lambda: bench.notes.heard_by(REQUIRED, heard), "its result is heard")
+    status = bench.ended(receipt)
+    came = (status.status, status.output, len(bench.notes.runs_of(receipt.job_id)))
+    expect(came == ("completed", {"mode": "hold", "n": 4}, 1), "completed, after one run", came)
+
+
+def messages_of_an_unserved_queue_do_not_multiply(bench: Bench) -> None:
+    """However long jobs wait, the broker holds no more messages than there are jobs."""
+    queue = bench.runtime.wiring.queue(bench.queue("unserved").name)
+    impatient = bench.settings.model_copy(update={"lost_grace": timedelta(0)})
+    bench.stop()
+    stager = Stager(replace(bench.runtime, settings=impatient))
+    try:
+        receipts = [bench.enqueue("unserved", Work(n=n)) for n in range(5)]
+        with bench.app.connection_for_write() as connection:
+            bench.until(lambda: depth(connection, queue) == len(receipts), "their messages wait")
+            for _ in range(3):
+                stager.look()
+            time.sleep(SOON.total_seconds())
+            messages = depth(connection, queue)
+    finally:
+        stager.close()
+        bench.start()
+    expect(messages == len(receipts), f"{len(receipts)} messages", messages)
+    runs = [(bench.ended(each), len(bench.notes.runs_of(each.job_id)))[1] for each in receipts]
+    expect(runs == [1] * len(receipts), "one run each", runs)
 
 
 def an_idempotency_key_is_one_job(bench: Bench) -> None:

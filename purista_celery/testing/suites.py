@@ -28,6 +28,8 @@ def queue_cases() -> list[Case]:
         queue.a_redelivery_does_not_take_a_living_workers_job,
         queue.a_late_holder_renews_nothing,
         queue.a_removed_record_is_made_again,
+        queue.a_running_job_outlives_its_record,
+        queue.messages_of_an_unserved_queue_do_not_multiply,
         queue.an_idempotency_key_is_one_job,
         queue.a_waiting_job_is_cancelled,
         queue.a_running_job_is_cancelled,

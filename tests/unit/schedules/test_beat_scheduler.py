@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import celery
+import click
 import pytest
 
 from purista_celery.contracts.schedule import Schedule
@@ -104,6 +105,41 @@ def test_a_store_that_refuses_holds_a_group_up_and_one_of_another_kind_ends_beat
             scheduler.serve()
     else:
         assert scheduler.serve() == scheduler.max_interval
+
+
+def test_a_beat_that_can_not_go_on_ends_with_one_line(
+    schedule: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Celery would log a traceback, and print another, which its own redirection logs by words."""
+
+    def tick(self: GroupHost) -> float:
+        raise UnsupportedServer("a sentinel")
+
+    monkeypatch.setattr(GroupHost, "tick", tick)
+    scheduler = Scheduler(app_of(Manifest((schedule(),))))
+    log = logging.getLogger("celery.beat")
+    with caplog.at_level("CRITICAL", log.name):
+        with pytest.raises(click.ClickException) as ended:
+            scheduler.tick()
+        # As Celery does.
+        log.critical("beat raised exception %r", ended.value, exc_info=ended.value)
+    assert ended.value.exit_code == 1
+    [said] = [record.getMessage() for record in caplog.records if record.name == log.name]
+    assert said == "beat ends: [PURISTA_SERVER_UNSUPPORTED] a sentinel"
+
+
+def test_what_holds_up_a_group_has_its_code(
+    schedule: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever library raises it."""
+
+    def tick(self: GroupHost) -> float:
+        raise Refusal("BUSY running a script")
+
+    monkeypatch.setattr(GroupHost, "tick", tick)
+    with caplog.at_level("ERROR", "celery.beat"):
+        Scheduler(app_of(Manifest((schedule(),)))).serve()
+    assert "[PURISTA_LEDGER_UNAVAILABLE]" in caplog.text
 
 
 def test_a_beat_without_schedules_idles() -> None:
