@@ -51,12 +51,13 @@ def parts_of(variable: str, url: str) -> tuple[str, ...]:
 
 
 def _alike(variable: str, url: str) -> str:
+    parts, query = urlsplit(""), dict[str, str]()
     try:
         parts = urlsplit(url)
         readable = "://" in url and (parts.port or 0) >= 0
         query = dict(parse_qsl(parts.query))
     except ValueError:
-        readable, query = False, {}
+        readable = False
     if not readable or _STRANGE_IN_HOST.search(parts.hostname or ""):
         # From nowhere: the parser's own error quotes a part of the URL.
         raise ConfigurationError(

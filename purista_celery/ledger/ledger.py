@@ -95,11 +95,13 @@ class Ledger:
         lease: timedelta,
         longest_hold: timedelta,
         limits: Limits = UNLIMITED,
+        process: str = "",
     ) -> Claim:
         """Ask to hold a job; the attempt counts from here on.
 
         Args:
             fence: unique to this delivery of the job's message; whoever settles must show it.
+            process: who asks. Only the same one is granted a claim that was granted before.
         """
         k = self.keys(queue)
         answer = self._run(
@@ -115,6 +117,7 @@ class Ledger:
                 k.job_prefix,
                 milliseconds(limits.interval or timedelta(0)),
                 limits.per_interval,
+                process,
             ],
         )
         return Claim(

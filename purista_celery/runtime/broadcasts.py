@@ -14,7 +14,8 @@ from celery.bootsteps import StartStopStep
 from celery.worker import pidbox
 from celery.worker.consumer.control import Control as CeleryControl
 from celery.worker.consumer.gossip import Gossip as CeleryGossip
-from kombu.exceptions import ContentDisallowed, DecodeError
+from celery.worker.consumer.mingle import Mingle as CeleryMingle
+from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.intake import MALFORMED
@@ -130,8 +131,21 @@ def _tell_refused(what: str, error: Exception) -> None:
     )
 
 
+class Mingle(CeleryMingle):
+    """Celery's step; a broker that takes no messages for now is no reason not to work."""
+
+    def send_hello(self, c: Any) -> Any:
+        """Ask the other workers what they know (called by Celery)."""
+        try:
+            return super().send_hello(c)
+        except OperationalError as error:
+            log.warning("The other workers can not be asked what they know: %s", error)
+            return {}
+
+
 #: Celery's steps, and ours in their places.
 IN_PLACE_OF: dict[str, type[StartStopStep]] = {
     "celery.worker.consumer.control:Control": Control,
     "celery.worker.consumer.gossip:Gossip": Gossip,
+    "celery.worker.consumer.mingle:Mingle": Mingle,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from celery.worker.state import maybe_shutdown
 
@@ -24,6 +24,7 @@ from purista_celery.exports.facts import (
     dotted,
 )
 from purista_celery.exports.needs import Need, needs_of
+from purista_celery.ledger.connection import available
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.refusals import is_final
 from purista_celery.runtime.inspection import broker_facts, ledger_facts, reachable
@@ -59,10 +60,22 @@ def check(runtime: Runtime) -> None:
 
 
 def _ask(runtime: Runtime) -> tuple[RedisFacts, BrokerFacts]:
+    patiently(lambda: _await_disk(runtime))
     ledger, broker = patiently(lambda: (ledger_facts(runtime), broker_facts(runtime)))
     # Whoever may ask for facts may still have no right to the keys, or to a script.
     patiently(lambda: runtime.ledger.workers.look(runtime.settings.liveness_ttl))
     return ledger, broker
+
+
+def _await_disk(runtime: Runtime) -> None:
+    """Take a ledger whose disk is full for one that is away: it is to be written to again."""
+    with available():
+        said: Any = runtime.ledger.client.info("persistence")
+    if said.get("aof_enabled") and said.get("aof_last_write_status", "ok") != "ok":
+        raise LedgerUnavailable(
+            "The ledger can not write its append-only file. Make room on its disk; it is asked "
+            "again and again."
+        )
 
 
 def patiently(ask: Callable[[], T]) -> T:

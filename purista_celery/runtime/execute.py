@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -178,6 +179,7 @@ class Executor:
             lease=queue.lifecycle.visibility_timeout,
             longest_hold=queue.longest_hold,
             limits=queue.limits,
+            process=str(os.getpid()),
         )
 
     def _run(self, held: Held, claim: Claim) -> Execution:

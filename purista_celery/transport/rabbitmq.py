@@ -161,6 +161,8 @@ class Transport(pyamqp.Transport):
     """Kombu's, with connections that know whether they are blocked."""
 
     Connection = AmqpConnection
+    # Whoever consumes begins anew; whoever publishes is told at once, and tries nothing more.
+    connection_errors = (*pyamqp.Transport.connection_errors, Blocked)
 
     def close_connection(self, connection: Any) -> None:
         """Close the connection (called by Kombu)."""
@@ -171,6 +173,8 @@ class TlsTransport(pyamqp.SSLTransport):
     """The same, with TLS."""
 
     Connection = AmqpConnection
+    # Whoever consumes begins anew; whoever publishes is told at once, and tries nothing more.
+    connection_errors = (*pyamqp.SSLTransport.connection_errors, Blocked)
 
     def close_connection(self, connection: Any) -> None:
         """Close the connection (called by Kombu)."""

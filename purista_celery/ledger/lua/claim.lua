@@ -3,14 +3,14 @@
 -- KEYS: 1 job  2 ready  3 leased  4 paused  5 lines  6 pace
 -- ARGV: 1 job id  2 fence  3 worker  4 lease (ms)  5 longest hold (ms)
 --       6 most jobs of this queue at once (0 is no limit)  7 prefix of job keys
---       8 interval (ms, 0 is none)  9 most starts within an interval
+--       8 interval (ms, 0 is none)  9 most starts within an interval  10 the process that asks
 -- Returns {verdict, attempt, max attempts, created at, checkpoint, window start, fence, state,
 --          redrives, reason of the failures before, how often in a row}.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local job = redis.call('HMGET', KEYS[1], 'state', 'fence', 'leaseExpiresAt', 'attempt',
   'maxAttempts', 'createdAt', 'checkpoint', 'windowStart', 'redrives', 'line', 'failedFor',
-  'failedTimes')
+  'failedTimes', 'process')
 local state, fence = job[1], job[2] or ''
 
 local function answer(verdict, attempt)
@@ -23,8 +23,9 @@ if not state then return answer('unknown') end
 if state == 'completed' or state == 'cancelled' or state == 'dead' then return answer('settled') end
 if state == 'scheduled' then return answer('not_due') end
 if state == 'leased' then
-  -- The same claim again: its first answer got lost on the way.
-  return answer(fence == ARGV[2] and 'granted' or 'held')
+  -- The same claim again: its first answer got lost on the way. Another process that Celery has given
+  -- the same delivery to, after the first one died, does not begin an attempt that is counted already.
+  return answer(fence == ARGV[2] and job[13] == ARGV[10] and 'granted' or 'held')
 end
 local line = job[10]
 if line then
@@ -55,7 +56,7 @@ if attempt > tonumber(job[5]) then return answer('exhausted') end
 
 local expires = now + tonumber(ARGV[4])
 fence = ARGV[2]
-redis.call('HSET', KEYS[1], 'state', 'leased', 'fence', fence, 'worker', ARGV[3],
+redis.call('HSET', KEYS[1], 'state', 'leased', 'fence', fence, 'worker', ARGV[3], 'process', ARGV[10],
   'attempt', attempt, 'leasedAt', now, 'leaseExpiresAt', expires,
   'holdUntil', now + tonumber(ARGV[5]), 'updatedAt', now)
 redis.call('ZREM', KEYS[2], ARGV[1])

@@ -102,13 +102,18 @@ def free_attempts(history: History) -> Iterator[Violation]:
         for run in sorted(runs, key=lambda run: run.started):
             by_attempt[run.attempt].append(run)
         for attempt, again in by_attempt.items():
-            unpaid = [run for run in again[:-1] if not _was_given_back(history, run)]
+            unpaid = [
+                run
+                for run, following in itertools.pairwise(again)
+                if not _was_given_back(history, run, following.started)
+            ]
             if unpaid and job_id not in history.doubtful:
                 yield Violation("unpaid", job_id, f"attempt {attempt} began {len(again)} times")
 
 
-def _was_given_back(history: History, run: Run) -> bool:
-    ended = run.started if run.ended is None else run.ended
+def _was_given_back(history: History, run: Run, following: float) -> bool:
+    # When a handler was interrupted is not known; a moment after it the worker may be told to stop.
+    ended = following if run.ended is None else run.ended
     return any(
         each.kind is Kind.TERMINATE
         and each.post == run.post

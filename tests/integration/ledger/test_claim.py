@@ -170,6 +170,15 @@ def test_a_job_without_attempts_left_is_exhausted(book: Book) -> None:
     assert book.where(job_id) == ("dead", {"dead"})
 
 
+def test_a_delivery_that_another_process_gets_as_well_is_not_granted_twice(book: Book) -> None:
+    """Celery sends it again where the first process died; that attempt is spent."""
+    job_id = book.ready()
+    assert book.claim(job_id, "w1/1", process="10").verdict is Verdict.GRANTED
+    assert book.claim(job_id, "w1/1", process="10").verdict is Verdict.GRANTED
+    assert book.claim(job_id, "w1/1", process="11").verdict is Verdict.HELD
+    assert book.status(job_id).attempt == 1
+
+
 def test_the_last_checkpoint_is_handed_to_the_next_attempt(book: Book) -> None:
     """As it was written down."""
     job_id = book.held("w1/1")
