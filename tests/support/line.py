@@ -25,7 +25,8 @@ class Line:
         self._flowing.set()
         self._cut = False
         self._server = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     @property
     def url(self) -> str:
@@ -90,7 +91,11 @@ class Line:
     def close(self) -> None:
         self.cut()
         self._flowing.set()
+        # Closed alone, it would listen on until the thread's accept() returns.
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
+        self._thread.join(10)
 
     def _end_all(self) -> None:
         with self._lock:

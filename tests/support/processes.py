@@ -105,7 +105,7 @@ class Worker:
             assert self.process.poll() is None, f"the worker ended at start:\n{self.text[-4000:]}"
             return " ready." in self.text
 
-        until(probe, f"worker ready; its log:\n{self.text[-2000:]}", timeout=60)
+        until(probe, lambda: f"worker ready; its log:\n{self.text[-2000:]}", timeout=60)
 
     def children(self) -> list[int]:
         """Return the pids of its pool."""

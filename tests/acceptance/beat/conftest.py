@@ -178,7 +178,7 @@ class Clockwork:
         beat = Beat(process, log, witness)
         self.beats.append(beat)
         if wait:
-            until(beat.leads, f"beat leads; its log:\n{beat.text[-2000:]}")
+            until(beat.leads, lambda: f"beat leads; its log:\n{beat.text[-2000:]}")
         return beat
 
     def heard(self, name: str) -> list[Heard]:
@@ -191,13 +191,15 @@ class Clockwork:
         """Return the result events of that name that were heard."""
         return [e for e in self.listener.heard if e.routing_key == event_name]
 
+    def logs(self) -> str:
+        """Return how the log of each beat ends."""
+        return "logs:\n" + "\n".join(beat.text[-2000:] for beat in self.beats)
+
     def await_heard(self, name: str, count: int, timeout: float = 30) -> list[Heard]:
-        logs = "\n".join(beat.text[-2000:] for beat in self.beats)
-        until(
-            lambda: len(self.heard(name)) >= count,
-            f"{count} events of {name}, heard {len(self.heard(name))}; logs:\n{logs}",
-            timeout,
-        )
+        def told() -> str:
+            return f"{count} events of {name}, heard {len(self.heard(name))}; {self.logs()}"
+
+        until(lambda: len(self.heard(name)) >= count, told, timeout)
         return self.heard(name)
 
     def close(self) -> None:

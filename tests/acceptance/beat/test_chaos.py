@@ -127,7 +127,7 @@ def test_chaos_loses_nothing_and_is_never_early(
     for name in ("second", "often"):
         until(
             lambda name=name: clockwork.heard(name)[-1].scheduled_at > now,
-            f"{name} is up to date; {story}",
+            lambda name=name: f"{name} is up to date; {story}; {clockwork.logs()}",
             timeout=3 * FAIL_OVER,
         )
     with connect(clockwork.stage.ledger_url) as client:

@@ -49,7 +49,10 @@ def test_a_job_that_outlives_the_consumer_timeout_runs_once(
     if node.version < (3, 12):
         until(lambda: "PRECONDITION_FAILED" in worker.text, "the broker loses its patience")
         refused = f"Job {job_id} of {work.name} is not run: held"
-        until(lambda: refused in worker.text, f"the message comes again; {worker.text[-3000:]}")
+        until(
+            lambda: refused in worker.text,
+            lambda: f"the message comes again; {worker.text[-3000:]}",
+        )
 
     status = faults.client.wait(job_id, 30)
 

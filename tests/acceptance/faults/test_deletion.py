@@ -55,7 +55,7 @@ def test_queues_are_deleted_under_a_running_worker(faults: Faulty) -> None:
 
     forget_all(faults)
 
-    until(lambda: declared(faults), f"all queues are declared again; {worker.text[-2000:]}")
+    until(lambda: declared(faults), lambda: f"all queues are declared again; {worker.text[-2000:]}")
     for job_id in (running, *waiting):
         assert faults.client.wait(job_id, 40).attempt == 1, worker.text[-3000:]
         faults.await_trace("completed", f"{job_id}:success")

@@ -30,7 +30,7 @@ def test_wildcards_mean_the_same_on_both_brokers(faults: Faulty) -> None:
         lines = (line for hearer in HEARERS for line in faults.traced(hearer))
         return sorted((line[2], line[3]) for line in lines)
 
-    until(lambda: len(heard()) >= len(expected), f"{expected}, got {heard()}")
+    until(lambda: len(heard()) >= len(expected), lambda: f"{expected}, got {heard()}")
     assert heard() == expected
 
 

@@ -56,7 +56,7 @@ def test_a_worker_that_dies_between_two_steps(crew: Faulty, step: str) -> None:
 
     job_id = crew.enqueue().job_id
 
-    until(reached.exists, f"{step} is reached; {crew.logs()}")
+    until(reached.exists, lambda: f"{step} is reached; {crew.logs()}")
     status = crew.client.wait(job_id, 30)
     assert (status.status, status.attempt) == ("completed", attempts)
     assert len(crew.traced("start", job_id)) == starts
@@ -76,7 +76,7 @@ def test_a_stager_that_dies_while_it_offers(crew: Faulty, step: str) -> None:
 
     job_id = crew.enqueue(delay=timedelta(milliseconds=100)).job_id
 
-    until(reached.exists, f"{step} is reached; {crew.logs()}")
+    until(reached.exists, lambda: f"{step} is reached; {crew.logs()}")
     assert crew.client.wait(job_id, 30).status == "completed"
     assert len(crew.traced("start", job_id)) == 1
     crew.await_trace("completed", f"{job_id}:success")
@@ -89,7 +89,7 @@ def test_a_router_that_dies_between_storing_and_acknowledging(crew: Faulty) -> N
 
     event = crew.client.emit(happened, Work(n=7000))
 
-    until(reached.exists, f"the event is stored; {crew.logs()}")
+    until(reached.exists, lambda: f"the event is stored; {crew.logs()}")
     crew.await_trace("start", "70001")
     crew.await_trace("start", "70002")
     binding = f"sub.spine.1.eventToQueue:{happened.name}:{work.name}"

@@ -111,7 +111,7 @@ def test_a_pause_reaches_all_workers_at_once_and_survives_restarts(flow: Spine) 
     flow.worker("-c", "2")
     until(
         lambda: sum(worker.text.count("is not run: paused") for worker in flow.stage.workers) >= 5,
-        f"all are refused; {flow.logs()}",
+        lambda: f"all are refused; {flow.logs()}",
     )
     assert len(flow.traced("start")) == 1
     assert flow.client.metrics(alone).paused == "maintenance"

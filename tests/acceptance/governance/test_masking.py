@@ -73,7 +73,10 @@ def test_no_log_and_no_page_of_flower_shows_a_secret(told: Spine, flower: str) -
     ended = {mode: told.client.wait(job_id, 30).status for mode, job_id in ids.items()}
     assert ended == {m: "completed" if m == "ok" else "deadLetter" for m in ids}
     for hearer in ("sub.vault.1.typed", "sub.vault.1.pattern"):
-        until(lambda it=hearer: told.client.metrics(it).dead_letter, f"{hearer}: {told.logs()}")
+        until(
+            lambda it=hearer: told.client.metrics(it).dead_letter,
+            lambda it=hearer: f"{it}: {told.logs()}",
+        )
     slow = enqueue(told, "slow")
     inspect = told.app.control.inspect(timeout=1)
     active = until(lambda: slow in (text := str(inspect.active())) and text, "the job runs")

@@ -28,7 +28,7 @@ TERMINAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def refused(spine: Spine, *messages: Raw) -> dict[bytes, JobStatus]:
     """Return the dead letters that ``messages`` became, by their bytes."""
     letters = spine.client.dead_letters(work)
-    until(lambda: len(letters.list()) >= len(messages), f"all are kept; {spine.logs()}")
+    until(lambda: len(letters.list()) >= len(messages), lambda: f"all are kept; {spine.logs()}")
     found = {base64.b64decode(letter.raw or ""): letter for letter in letters.list()}
     assert set(found) == {message.body for message in messages}
     return found

@@ -41,7 +41,7 @@ def test_hostile_messages_are_dead_letters_with_their_bytes(spine: Spine, seed: 
     letters = spine.client.dead_letters(work)
     until(
         lambda: len(letters.list(2 * HOSTILE)) >= HOSTILE,
-        f"all are kept (seed {seed}); {spine.logs()}",
+        lambda: f"all are kept (seed {seed}); {spine.logs()}",
         60,
     )
 
@@ -69,7 +69,9 @@ def test_hostile_events_are_dead_letters_of_their_subscription(spine: Spine) -> 
             spine.client.emit(happened, Work(n=number))
 
     letters = spine.client.dead_letters(key)
-    until(lambda: len(letters.list(200)) >= len(hostile), f"all are kept; {spine.logs()}", 60)
+    until(
+        lambda: len(letters.list(200)) >= len(hostile), lambda: f"all are kept; {spine.logs()}", 60
+    )
     assert {base64.b64decode(letter.raw or "") for letter in letters.list(200)} == {
         message.body for message in hostile
     }

@@ -85,7 +85,7 @@ def test_garbage_on_broadcast_exchanges_has_no_effect(spine: Spine) -> None:
     worker = spine.worker("-c", "1", "-E")
     shout(spine)
 
-    until(lambda: obeys(spine), f"it obeys; {spine.logs()}")
+    until(lambda: obeys(spine), lambda: f"it obeys; {spine.logs()}")
     receipt = spine.enqueue(n=1)
     assert spine.client.wait(receipt.job_id, 20).status == "completed"
     late = spine.worker("-c", "1", wait=False)  # It greets the others, who have heard all that.
@@ -118,7 +118,7 @@ def test_a_compressed_message_is_kept_as_it_came(spine: Spine) -> None:
     publish(spine, Raw(bomb, {"compression": "bzip2"}), inbox=inbox)
 
     letters = spine.client.dead_letters(work)
-    until(lambda: len(letters.list()) == 2, f"both are kept; {spine.logs()}")
+    until(lambda: len(letters.list()) == 2, lambda: f"both are kept; {spine.logs()}")
     assert {letter.raw for letter in letters.list()} == {
         b64encode(each).decode() for each in (bomb, bomb + b"2")
     }
@@ -135,7 +135,7 @@ def test_what_is_larger_than_any_message_of_ours_is_kept_in_part(spine: Spine) -
     publish(spine, Raw(body_of(job(headers, payload={"text": "x" * 30 * 2**20})), headers))
 
     letters = spine.client.dead_letters(work)
-    until(lambda: len(letters.list()) == 1, f"it is kept; {spine.logs()}")
+    until(lambda: len(letters.list()) == 1, lambda: f"it is kept; {spine.logs()}")
     [letter] = letters.list()
     assert len(letter.raw or "") < 200_000
     assert "bytes, and" in (letter.error or "")
@@ -150,7 +150,7 @@ def test_wrong_values_by_the_ten_thousand_are_said_in_few_words(spine: Spine) ->
     publish(spine, Raw(body_of(job(headers, headers={f"h{n}": n for n in range(20_000)})), headers))
 
     letters = spine.client.dead_letters(work)
-    until(lambda: len(letters.list()) == 1, f"it is kept; {spine.logs()}")
+    until(lambda: len(letters.list()) == 1, lambda: f"it is kept; {spine.logs()}")
     assert len(worker.text) < 20_000
 
 

@@ -48,7 +48,7 @@ class Spine:
         """Wait until ``count`` lines of the trace hold ``words``."""
         until(
             lambda: len(self.traced(*words)) >= count,
-            f"{count} trace lines with {words}; logs:\n{self.logs()}",
+            lambda: f"{count} trace lines with {words}; logs:\n{self.logs()}",
             timeout,
         )
         return self.traced(*words)

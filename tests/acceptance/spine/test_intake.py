@@ -44,7 +44,7 @@ def ended(spine: Spine, job_id: str) -> JobStatus:
         except JobNotFound:
             return False
 
-    until(known, f"{job_id} is claimed; {spine.logs()}")
+    until(known, lambda: f"{job_id} is claimed; {spine.logs()}")
     return spine.client.wait(job_id, 20)
 
 
@@ -93,7 +93,7 @@ def test_what_can_not_be_run_becomes_a_dead_letter_with_its_bytes(spine: Spine) 
     publish(spine, job_body(steered), steered)
 
     letters = spine.client.dead_letters(work)
-    until(lambda: len(letters.list()) == len(broken), f"all are kept; {spine.logs()}")
+    until(lambda: len(letters.list()) == len(broken), lambda: f"all are kept; {spine.logs()}")
     assert sorted(letter.reason or "" for letter in letters.list()) == sorted(
         reason for reason, *_ in broken
     )
@@ -130,7 +130,7 @@ def test_a_message_of_an_unknown_task_is_offered_again_before_it_is_kept(
     publish(spine, job_body(headers), headers)
 
     letters = spine.client.dead_letters(work)
-    until(lambda: len(letters.list()) == 1, f"it is kept; {spine.logs()}")
+    until(lambda: len(letters.list()) == 1, lambda: f"it is kept; {spine.logs()}")
 
     assert letters.list()[0].reason == "unknown_task"
     assert "is offered again" in worker.text
@@ -159,7 +159,7 @@ def test_an_event_that_is_no_envelope_is_a_dead_letter_of_its_subscription(spine
         )
 
     letters = spine.client.dead_letters(key)
-    until(lambda: len(letters.list()) == 1, f"it is kept; {worker.text}")
+    until(lambda: len(letters.list()) == 1, lambda: f"it is kept; {worker.text}")
     assert letters.list()[0].reason == "undecodable"
     assert len(letters.redrive()) == 1
     until(lambda: worker.text.count(f"event for {key} is no") == 2, f"again; {worker.text}")
@@ -194,7 +194,7 @@ def test_a_kept_message_is_redriven_as_it_came(spine: Spine) -> None:
     body = job_body(headers, extra="\u00e4\U0001f600")
     publish(spine, body, headers)
     letters = spine.client.dead_letters(work)
-    until(lambda: len(letters.list()) == 1, f"it is kept; {spine.logs()}")
+    until(lambda: len(letters.list()) == 1, lambda: f"it is kept; {spine.logs()}")
     worker.kill()
 
     assert len(letters.redrive()) == 1

@@ -35,7 +35,7 @@ def test_killing_workers_while_they_drain_loses_and_repeats_nothing(redis_spine:
 
     until(
         lambda: spine.client.metrics(work).completed >= JOBS,
-        f"all completed (seed {seed}): {spine.client.metrics(work)}",
+        lambda: f"all completed (seed {seed}): {spine.client.metrics(work)}",
         90,
     )
     completed_at = {}

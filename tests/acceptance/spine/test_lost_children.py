@@ -31,7 +31,9 @@ def test_a_lost_process_is_settled_when_the_ledger_is_back(spine: Spine, line: L
 
     line.cut()
     os.kill(int(start[1]), signal.SIGKILL)
-    until(lambda: "could not be settled yet" in worker.text, f"it is noticed: {worker.text}")
+    until(
+        lambda: "could not be settled yet" in worker.text, lambda: f"it is noticed: {worker.text}"
+    )
     line.mend()
 
     spine.await_trace("start", job_id, count=2, timeout=20)
