@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +17,17 @@ ONE_AFTER_THE_OTHER = ("spine", "faults", "chaos")
 def pytest_configure() -> None:
     """Let children be interrupted, which a shell's background forbids (called by pytest)."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_timeout_for_all() -> Iterator[None]:
+    """Celery gives all new sockets of a process a time limit while a worker in it ends.
+
+    One that stays would end the connections of any test that follows, seconds after they fell idle.
+    """
+    yield
+    left, _ = socket.getdefaulttimeout(), socket.setdefaulttimeout(None)
+    assert left is None, f"new sockets have a time limit of {left} s from now on"
 
 
 @pytest.hookimpl(optionalhook=True)

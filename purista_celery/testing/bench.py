@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from celery.app import app_or_default
 from celery.worker import WorkController, state
@@ -49,13 +49,16 @@ class Bench:
     """Compiles the cases' services for the servers and settings that are to be tried.
 
     Use it as a context manager: at its end its worker is stopped, and its queues and keys are
-    deleted. One at a time in a process may have a worker, which is a thread of this process.
+    deleted. Its worker is a thread of this process, in which one bench at a time has a worker:
+    starting one stops another's.
 
     Args:
         settings: where broker and ledger are; ``PURISTA_*`` of the environment by default. The
             namespace is replaced.
         patience: seconds after which something that was to happen is said not to.
     """
+
+    _at_work: ClassVar[Bench | None] = None
 
     def __init__(self, settings: Settings | None = None, *, patience: float = 30.0) -> None:
         given = settings or Settings.from_environment()
@@ -158,6 +161,10 @@ class Bench:
         """
         if self._worker is not None:
             return
+        # What tells a worker to stop, and the time limit that Celery gives all new sockets while
+        # one stops, are the process': of two that stop at once, one would leave its limit behind.
+        if Bench._at_work is not None:
+            Bench._at_work.stop()
         self.ledger.workers.now_ms()
         with self._broker("be reached"), self.app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.1)
@@ -177,6 +184,7 @@ class Bench:
             without_mingle=True,
             without_heartbeat=True,
         )
+        Bench._at_work = self
         self._worker = threading.Thread(target=controller.start, name="bench-worker", daemon=True)
         self._worker.start()
         if not ready.wait(self.patience):
@@ -189,7 +197,7 @@ class Bench:
         """Stop the worker warmly, if it runs."""
         if self._worker is None:
             return
-        worker, self._worker = self._worker, None
+        worker, self._worker, Bench._at_work = self._worker, None, None
         self.notes.released.set()
         state.should_stop = 0
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 import redis
 from redis.commands.core import Script
 
+from purista_celery import Settings
 from purista_celery.ledger import scripts as ledger_scripts
 from purista_celery.schedules import scripts
 from purista_celery.testing import (
@@ -30,6 +32,18 @@ from tests.support.servers import RedisServer
 def test_our_servers_keep_each_promise(case: Case, bench: Bench) -> None:
     """Every case passes on Redis and on RabbitMQ."""
     case(bench)
+
+
+def test_benches_of_a_process_take_turns(redis_server: RedisServer) -> None:
+    """The worker of one stops when another's starts; nothing of either stays in the process."""
+    settings = Settings(broker_url=redis_server.url, ledger_url=redis_server.url)
+    with Bench(settings) as one, Bench(settings) as other:
+        for bench in (one, other, one):
+            receipt = bench.enqueue("plain")
+            bench.start()
+            assert bench.ended(receipt).status == "completed"
+            assert [t.name for t in threading.enumerate()].count("bench-worker") == 1
+    assert socket.getdefaulttimeout() is None
 
 
 def test_each_capability_has_the_case_that_proves_it() -> None:
