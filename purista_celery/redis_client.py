@@ -95,6 +95,8 @@ class KeptConnection(redis.Redis):
     _used_at: float
     #: The last command has come to its end, so the connection is open as far as we know.
     _answered: bool
+    #: A command of the thread whose turn it is has not come to its end.
+    _asking: bool
 
     def __init__(self, pool: redis.ConnectionPool) -> None:
         super().__init__(connection_pool=pool)
@@ -106,23 +108,35 @@ class KeptConnection(redis.Redis):
             # A fork inherits its parent's, and a lock that nobody here may ever release.
             self._begin()
         with self._turn:
-            if self.connection is None:
-                self.connection = self.connection_pool.get_connection()
-            elif self._answered and monotonic() - self._used_at > _IDLE:
-                self._look()
-            self._answered = False
+            if self._asking:
+                # The handler of a signal (beat's of SIGTERM gives its lock back), in the midst of
+                # another command: on this connection it would read the answer to that one.
+                aside = redis.Redis(connection_pool=self.connection_pool)
+                return aside.execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            self._asking = True
             try:
-                answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-            except redis.ResponseError:
-                self._answered = True
-                raise
-            except BaseException:
-                # It may have been interrupted (by a soft time limit) between the command and its
-                # reply, which would be taken for that to the next.
-                self.connection.disconnect()  # type: ignore[no-untyped-call]
-                raise
-            self._answered, self._used_at = True, monotonic()
-            return answer
+                return self._ask(*args, **options)
+            finally:
+                self._asking = False
+
+    def _ask(self, *args: Any, **options: Any) -> Any:
+        if self.connection is None:
+            self.connection = self.connection_pool.get_connection()
+        elif self._answered and monotonic() - self._used_at > _IDLE:
+            self._look()
+        self._answered = False
+        try:
+            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except redis.ResponseError:
+            self._answered = True
+            raise
+        except BaseException:
+            # It may have been interrupted (by a soft time limit) between the command and its
+            # reply, which would be taken for that to the next.
+            self.connection.disconnect()  # type: ignore[no-untyped-call]
+            raise
+        self._answered, self._used_at = True, monotonic()
+        return answer
 
     def close(self) -> None:
         """Give the connection back; the next command takes one again."""
@@ -134,7 +148,7 @@ class KeptConnection(redis.Redis):
         self._pid = os.getpid()
         self._turn = threading.RLock()
         self._used_at = monotonic()
-        self._answered = False
+        self._answered = self._asking = False
 
     def _look(self) -> None:
         """Let go of a connection that the server has closed: the command connects anew."""

@@ -127,6 +127,19 @@ def test_no_command_is_given_the_reply_to_an_interrupted_one(
     assert client.incr("number") == 1
 
 
+def test_a_signals_handler_is_given_the_reply_to_its_own_command(kept: KeptConnection) -> None:
+    """So is the command that it interrupted; beat's handler of SIGTERM gives its lock back."""
+    told: list[object] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: told.append(kept.echo("inner")))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        assert kept.execute_command("BLPOP", "nothing", "0.5") is None
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert told == [b"inner"]
+    assert kept.ping()
+
+
 def test_an_outage_costs_a_command_no_more_than_its_retries(
     kept: KeptConnection, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
