@@ -10,10 +10,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from amqp.exceptions import ChannelError
 from celery.app.control import Control as CeleryControl
 from kombu.clocks import LamportClock
 from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.pidbox import Mailbox as KombuMailbox
+
+from purista_celery.producer.events import unaccepted
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,9 @@ class Control(CeleryControl):
         """Send a command and return the answers, if any are asked for (called by Celery's tools).
 
         What can not be read as an answer is left out, and what was to come after it.
+
+        Raises:
+            BrokerUnavailable: the broker refuses it, as one does whose exchange was deleted.
         """
         try:
             answers = super().broadcast(command, *args, **options)
@@ -55,6 +61,8 @@ class Control(CeleryControl):
                 raise
             log.warning("Something on the reply exchange is no answer to %s: %s", command, error)
             return []
+        except ChannelError as error:
+            raise unaccepted(f"Command {command!r} was not accepted", error) from error
         if not isinstance(answers, list):
             return answers
         return [answer for answer in answers if isinstance(answer, Mapping)]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from math import inf
 from typing import Any, ClassVar
 
 from celery.exceptions import CPendingDeprecationWarning
+from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
 from vine import promise
@@ -18,6 +22,7 @@ from vine import promise
 from purista_celery.errors import LedgerUnavailable
 from purista_celery.ledger.decision import Failure
 from purista_celery.outages import BROKER
+from purista_celery.producer.amqp import speaks_amqp
 from purista_celery.producer.wiring import JobQueue
 from purista_celery.runtime.acceptance import hear_processes
 from purista_celery.runtime.broadcasts import IN_PLACE_OF
@@ -46,6 +51,10 @@ _LEDGER_PAUSE = 2.0
 _REFUSED_PAUSE = 5.0
 #: Seconds between two tries to consume from a broker that lets us connect and then fails.
 _BACK_OFF = 1.0
+#: Seconds between two looks whether there is a queue that nothing comes from.
+_LISTEN_EVERY = 1.0
+#: Seconds until a connection is ended for that once more.
+_LISTEN_ANEW = 60.0
 
 
 class Consumer(CeleryConsumer):
@@ -74,12 +83,16 @@ class Consumer(CeleryConsumer):
     timer: Any
     pool: Any
     task_consumer: Any
+    qos: Any
     _look: Any = None
+    _listening: Any = None
+    _anew_at = 0.0
 
     def create_task_handler(self, promise: Any = promise) -> Any:
         """Return Celery's handler of messages, behind a look at each job's message."""
         handle = super().create_task_handler(promise)
         self._look_for_left_out_later()
+        self._listen()
 
         def on_message(message: Any) -> Any:
             try:
@@ -103,6 +116,8 @@ class Consumer(CeleryConsumer):
             queue = self._runtime.wiring.queues.get(task)
         # What is in no queue of ours, or is of a task that nobody here knows, is Celery's to sort;
         # it calls one of the methods below for what it would discard.
+        if queue is not None:
+            self._runtime.unheard.heard(queue.name)
         if queue is not None and (task in self.app.tasks or not isinstance(task, str)):
             prepare(self._runtime, queue, message)
         else:
@@ -125,6 +140,38 @@ class Consumer(CeleryConsumer):
             if amqp.declarations.declare(self.connection, queue):
                 self.add_task_queue(queue.name)
         self._look_for_left_out_later()
+
+    def _listen(self) -> None:
+        """Look from time to time whether messages come, where a broker may withhold them."""
+        if self._listening is not None:
+            self._listening.cancel()
+        self._runtime.unheard.forget()
+        if speaks_amqp(self.connection):
+            self._listening = self.timer.call_repeatedly(_LISTEN_EVERY, self._look_for_unheard)
+
+    def _look_for_unheard(self) -> None:
+        """End a connection that brings nothing of what it should: the next one does."""
+        task_consumer, connection = self.task_consumer, self.connection
+        if not task_consumer or not connection or not connection.connected:
+            return
+        reserved = Counter(request.name for request in state.reserved_requests)
+        # One that has as much as it may hold is sent no more, and is not deaf for that.
+        has_room = {
+            queue.name
+            for queue in (self._runtime.by_broker_name(each.name) for each in task_consumer.queues)
+            if queue is not None and reserved[queue.name] < (self.qos.value or inf)
+        }
+        grace = self._runtime.settings.lost_grace.total_seconds()
+        unheard = self._runtime.unheard.since(grace, has_room)
+        if not unheard or time.monotonic() < self._anew_at:
+            return
+        self._anew_at = time.monotonic() + _LISTEN_ANEW
+        log.warning(
+            "Jobs of %s were offered again, and their messages do not come: the broker withholds "
+            "them. The worker connects anew; what runs goes on.",
+            ", ".join(unheard),
+        )
+        connection.connection.sock.shutdown(socket.SHUT_RDWR)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Note that the broker is away, once (called by Celery before each try)."""

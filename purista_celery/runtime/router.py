@@ -41,6 +41,9 @@ PREFETCH = 20
 BINDINGS_EVERY = 5.0
 #: Seconds until the broker is asked again for an inbox that it refused.
 REFUSED_EVERY = 5.0
+#: Seconds without an event after which an inbox is consumed anew: see
+#: :mod:`purista_celery.runtime.unheard`, and no ledger misses an event.
+SILENCE = 30.0
 #: Seconds until it starts anew after the broker failed it.
 _PAUSE = 1.0
 
@@ -52,6 +55,7 @@ class Router(ConsumerMixin):
         self._runtime = runtime
         self._stopping = threading.Event()
         self._declarations = Declarations()
+        self._heard_at: dict[str, float] = {}
         self._thread = threading.Thread(target=self._route, name="purista-router", daemon=True)
         # Celery sets a heartbeat on its own consumer's connection only. Without one a connection
         # that a network has forgotten stays open for ever, and brings nothing.
@@ -78,8 +82,8 @@ class Router(ConsumerMixin):
         self._refused_at = time.monotonic()
         self._left_out = [key for key in self._runtime.inboxes if not self._usable(key)]
         keys = self._runtime.inboxes.keys() - set(self._left_out)
-        self._consumers = [self._consumer(key) for key in keys]
-        return [*self._consumers]
+        self._consumers = {key: self._consumer(key) for key in keys}
+        return [*self._consumers.values()]
 
     def _usable(self, key: str) -> bool:
         """Declare an inbox; tell whether the broker lets us have it."""
@@ -91,8 +95,11 @@ class Router(ConsumerMixin):
 
     def _consumer(self, key: str) -> Any:
         queue = self._runtime.wiring.queue(key)
+        self._heard_at[key] = time.monotonic()
+        connection = self._channel.connection.client
         return KombuConsumer(
-            self._channel,
+            # On RabbitMQ on a channel of its own, which can be ended without the others'.
+            connection.channel() if speaks_amqp(connection) else self._channel,
             queues=[self._runtime.inboxes[key]],
             on_message=self._handler(queue),
             on_decode_error=self._on_decode_error(queue),
@@ -111,6 +118,7 @@ class Router(ConsumerMixin):
         RabbitMQ ends the consumer of a deleted queue, which does the same at once.
         """
         self._ask_for_left_out()
+        self._listen_anew()
         if time.monotonic() - self._bound_at < BINDINGS_EVERY:
             return
         self._bound_at = time.monotonic()
@@ -123,8 +131,19 @@ class Router(ConsumerMixin):
         self._refused_at = time.monotonic()
         for key in filter(self._usable, [*self._left_out]):
             self._left_out.remove(key)
-            self._consumers.append(self._consumer(key))
-            self._consumers[-1].consume()
+            self._begin(key)
+
+    def _listen_anew(self) -> None:
+        if not speaks_amqp(self._channel.connection.client):
+            return
+        for key in [*self._consumers]:
+            if time.monotonic() - self._heard_at[key] >= SILENCE:
+                self._consumers.pop(key).channel.close()
+                self._begin(key)
+
+    def _begin(self, key: str) -> None:
+        self._consumers[key] = self._consumer(key)
+        self._consumers[key].consume()
 
     def _route(self) -> None:
         while not self._stopping.is_set():
@@ -142,13 +161,14 @@ class Router(ConsumerMixin):
 
     def _handler(self, queue: JobQueue) -> Any:
         def on_message(message: Any) -> None:
-            self._until_stored(message, partial(self._store, queue, message))
+            self._until_stored(queue.name, message, partial(self._store, queue, message))
 
         return on_message
 
     def _on_decode_error(self, queue: JobQueue) -> Any:
         def on_decode_error(message: Any, error: Exception) -> None:
-            self._until_stored(message, partial(self._park, queue, message, str(error)))
+            store = partial(self._park, queue, message, str(error))
+            self._until_stored(queue.name, message, store)
 
         return on_decode_error
 
@@ -170,7 +190,7 @@ class Router(ConsumerMixin):
         keep(self._runtime, queue.name, message, "undecodable", error, came_through=inbox)
         log.error("An event for %s is no envelope and now a dead letter: %s", queue.name, error)
 
-    def _until_stored(self, message: Any, store: Callable[[], None]) -> None:
+    def _until_stored(self, key: str, message: Any, store: Callable[[], None]) -> None:
         waited = False
         while not self._stopping.is_set():
             try:
@@ -182,6 +202,7 @@ class Router(ConsumerMixin):
                 self._stopping.wait(0.5)
             else:
                 message.ack()
+                self._heard_at[key] = time.monotonic()
                 return
         message.requeue()
 

@@ -18,6 +18,7 @@ from purista_celery.runtime.execute import Executor
 from purista_celery.runtime.fence import FenceMint
 from purista_celery.runtime.resources import Resources
 from purista_celery.runtime.settle import Settler
+from purista_celery.runtime.unheard import Unheard
 from purista_celery.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Runtime:
     #: Broker queues of subscriptions and bindings, by the job queue that their events go to.
     inboxes: Mapping[str, BrokerQueue]
     fences: FenceMint = field(default_factory=FenceMint)
+    unheard: Unheard = field(default_factory=Unheard)
 
     @property
     def served(self) -> list[JobQueue]:

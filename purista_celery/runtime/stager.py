@@ -71,7 +71,10 @@ class Stager(Duty):
             urgent = self._ledger.take_urgent(queue.name, BATCH, queue.limits)
             self._offer(queue, urgent, producer)
         if todo.lost:
-            self._offer(queue, self._lost(queue, producer), producer)
+            lost = self._lost(queue, producer)
+            self._offer(queue, lost, producer)
+            if lost:
+                self._runtime.unheard.offered(queue.name)
         if todo.quiet:
             self._ledger.call_turns(queue.name, QUIET, BATCH)
         return len(due) == BATCH

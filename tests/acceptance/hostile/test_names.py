@@ -124,6 +124,22 @@ def test_a_taken_control_exchange_keeps_no_worker_from_its_work(rabbit_spine: Sp
             channel.exchange_delete(name)
 
 
+def test_a_control_exchange_that_is_deleted_is_told_with_a_code(rabbit_spine: Spine) -> None:
+    """Who has sent a command before gets the coded error, and is answered once workers connect
+    anew.
+    """
+    spine = rabbit_spine
+    worker = spine.worker("-c", "1")
+    assert spine.app.control.inspect(timeout=5).ping()
+    with Connection(spine.stage.broker_url) as connection, connection.channel() as channel:
+        channel.exchange_delete(f"{spine.app.conf.control_exchange}.pidbox")
+    with pytest.raises(BrokerUnavailable, match="Command 'ping' was not accepted: NotFound"):
+        spine.app.control.inspect(timeout=1).ping()
+    worker.kill()
+    spine.worker("-c", "1")
+    assert spine.app.control.inspect(timeout=5).ping()
+
+
 def test_a_producer_without_the_worker_declares_the_queue_as_its_workers_do(
     rabbit_spine: Spine,
 ) -> None:
@@ -144,6 +160,33 @@ def test_a_producer_without_the_worker_declares_the_queue_as_its_workers_do(
     assert rabbit_spine.client.wait(receipt.job_id, 20).status == "completed"
     assert "MISMATCH" not in worker.text
     app.close()
+
+
+def again(spine: Spine, queue: Queue) -> None:
+    """Delete a queue and declare it before its consumers are told."""
+    with Connection(spine.stage.broker_url) as connection, connection.channel() as channel:
+        queue(channel).delete()
+        queue(channel).declare()
+
+
+def test_a_queue_that_is_deleted_and_back_at_once_brings_its_jobs(rabbit_spine: Spine) -> None:
+    """RabbitMQ 3.10 keeps such a queue's consumers, and hands them what they never get; what runs
+    meanwhile ends where it began.
+    """
+    spine = rabbit_spine
+    spine.stage.extra |= {"PURISTA_LOST_GRACE": "2"}
+    worker = spine.worker("-c", "2")
+    running = spine.enqueue(seconds=15)
+    spine.await_trace("start", running.job_id)
+
+    again(spine, spine.app.amqp.queues[f"{spine.stage.namespace}.job.{work.name}"])
+
+    waiting = [spine.enqueue(n=n) for n in range(5)]
+    for receipt in (*waiting, running):
+        status = spine.client.wait(receipt.job_id, 60)
+        assert (status.status, status.attempt) == ("completed", 1), worker.text[-3000:]
+        assert len(spine.traced("start", receipt.job_id)) == 1
+    assert worker.text.count("their messages do not come") == 1
 
 
 def test_a_letter_whose_queue_is_gone_is_kept(rabbit_spine: Spine) -> None:
