@@ -15,8 +15,10 @@ from celery.worker import pidbox
 from celery.worker.consumer.control import Control as CeleryControl
 from celery.worker.consumer.gossip import Gossip as CeleryGossip
 from celery.worker.consumer.mingle import Mingle as CeleryMingle
+from celery.worker.consumer.tasks import Tasks as CeleryTasks
 from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
+from purista_celery.errors import BrokerUnavailable
 from purista_celery.runtime.foreign import ForeignText
 from purista_celery.runtime.intake import MALFORMED
 from purista_celery.runtime.neighbours import EVENT, refused_command, refused_event
@@ -56,8 +58,28 @@ class GreenMailbox(_Looking, pidbox.gPidbox):
     """In a green thread."""
 
 
+class Mingle(CeleryMingle):
+    """Celery's step; a broker that takes no messages for now is no reason not to work."""
+
+    def send_hello(self, c: Any) -> Any:
+        """Ask the other workers what they know (called by Celery)."""
+        try:
+            return super().send_hello(c)
+        except (OperationalError, BrokerUnavailable) as error:
+            log.warning("The other workers can not be asked what they know: %s", error)
+            return {}
+
+
+class Tasks(CeleryTasks):
+    """Celery's step, which would bring Celery's mingle along."""
+
+    requires = (Mingle,)
+
+
 class Control(CeleryControl):
     """Celery's step, with these mailboxes."""
+
+    requires = (Tasks,)
 
     def __init__(self, c: Any, **options: Any) -> None:
         super().__init__(c, **options)
@@ -76,6 +98,8 @@ class Control(CeleryControl):
 
 class Gossip(CeleryGossip):
     """Celery's step, without elections: one runs any task that its caller names."""
+
+    requires = (Mingle,)
 
     def __init__(self, c: Any, **options: Any) -> None:
         super().__init__(c, **options)
@@ -131,21 +155,11 @@ def _tell_refused(what: str, error: Exception) -> None:
     )
 
 
-class Mingle(CeleryMingle):
-    """Celery's step; a broker that takes no messages for now is no reason not to work."""
-
-    def send_hello(self, c: Any) -> Any:
-        """Ask the other workers what they know (called by Celery)."""
-        try:
-            return super().send_hello(c)
-        except OperationalError as error:
-            log.warning("The other workers can not be asked what they know: %s", error)
-            return {}
-
-
-#: Celery's steps, and ours in their places.
+#: Celery's steps, and ours in their places. None of ours may require one of those: it would run
+#: beside ours.
 IN_PLACE_OF: dict[str, type[StartStopStep]] = {
     "celery.worker.consumer.control:Control": Control,
     "celery.worker.consumer.gossip:Gossip": Gossip,
     "celery.worker.consumer.mingle:Mingle": Mingle,
+    "celery.worker.consumer.tasks:Tasks": Tasks,
 }

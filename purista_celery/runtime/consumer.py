@@ -17,6 +17,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
+from kombu.exceptions import OperationalError
 from vine import promise
 
 from purista_celery.errors import LedgerUnavailable
@@ -84,9 +85,15 @@ class Consumer(CeleryConsumer):
     pool: Any
     task_consumer: Any
     qos: Any
+    connection_errors: tuple[type[Exception], ...]
     _look: Any = None
     _listening: Any = None
     _anew_at = 0.0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # What Kombu makes of a connection that is lost while a step opens it: Celery would end.
+        self.connection_errors = (*self.connection_errors, OperationalError)
 
     def create_task_handler(self, promise: Any = promise) -> Any:
         """Return Celery's handler of messages, behind a look at each job's message."""
