@@ -117,14 +117,14 @@ class Consumer(CeleryConsumer):
 
     def _look_at(self, message: Any) -> None:
         queue = self._runtime.by_broker_name(source(message))
+        if queue is not None:
+            self._runtime.unheard.heard(queue.name)
         task = message.headers.get("task") if isinstance(message.headers, Mapping) else None
         if queue is None and isinstance(task, str):
             # One of our tasks, called the way that other Celery tasks are.
             queue = self._runtime.wiring.queues.get(task)
         # What is in no queue of ours, or is of a task that nobody here knows, is Celery's to sort;
         # it calls one of the methods below for what it would discard.
-        if queue is not None:
-            self._runtime.unheard.heard(queue.name)
         if queue is not None and (task in self.app.tasks or not isinstance(task, str)):
             prepare(self._runtime, queue, message)
         else:
@@ -159,6 +159,8 @@ class Consumer(CeleryConsumer):
     def _look_for_unheard(self) -> None:
         """End a connection that brings nothing of what it should: the next one does."""
         task_consumer, connection = self.task_consumer, self.connection
+        if not self._runtime.unheard.in_doubt or time.monotonic() < self._anew_at:
+            return
         if not task_consumer or not connection or not connection.connected:
             return
         reserved = Counter(request.name for request in state.reserved_requests)
@@ -170,7 +172,7 @@ class Consumer(CeleryConsumer):
         }
         grace = self._runtime.settings.lost_grace.total_seconds()
         unheard = self._runtime.unheard.since(grace, has_room)
-        if not unheard or time.monotonic() < self._anew_at:
+        if not unheard:
             return
         self._anew_at = time.monotonic() + _LISTEN_ANEW
         log.warning(

@@ -28,6 +28,11 @@ class Unheard:
         """Note that a message of ``queue`` has come."""
         self._since.pop(queue, None)
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether there is any such queue."""
+        return bool(self._since)
+
     def since(self, seconds: float, among: Collection[str]) -> list[str]:
         """Return those of ``among`` that nothing has come from for so long."""
         now = time.monotonic()

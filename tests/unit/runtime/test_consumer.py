@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 from celery.utils.imports import symbol_by_name
+from celery.worker.consumer.mingle import Mingle as CeleryMingle
 from kombu.exceptions import OperationalError
 
 from purista_celery import Service, Settings, compile_app
 from purista_celery.errors import BrokerUnavailable
-from purista_celery.runtime.broadcasts import IN_PLACE_OF, CeleryMingle, Mingle
+from purista_celery.runtime.broadcasts import IN_PLACE_OF, Mingle
 from purista_celery.runtime.consumer import Consumer
 
 

@@ -17,7 +17,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_queue_counts_once_nothing_has_come_for_a_while(clock: list[float]) -> None:
     """From the first offer on, however often its jobs are offered again."""
     unheard = Unheard()
+    assert not unheard.in_doubt
     unheard.offered("a")
+    assert unheard.in_doubt
     clock[0] += 5
     unheard.offered("a")
     unheard.offered("b")
@@ -38,5 +40,6 @@ def test_a_message_that_comes_ends_the_doubt(clock: list[float]) -> None:
     assert unheard.since(6, {"a", "b"}) == ["b"]
     unheard.offered("a")
     unheard.forget()
+    assert not unheard.in_doubt
     clock[0] += 10
     assert unheard.since(6, {"a", "b"}) == []
